@@ -1,0 +1,23 @@
+/* arena.h: memory that is handed out piece by piece and freed as one.
+ *
+ * What lives as long as a run (the names in a listing, the spec's strings) goes here. Pointers stay
+ * valid until arena_release. {0} is a valid empty arena. Not for several threads at once. */
+#ifndef HFI_ARENA_H
+#define HFI_ARENA_H
+
+#include "str.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *head;
+    size_t              total_bytes; /* taken from the system so far */
+};
+
+void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type; never NULL */
+char *arena_strdup(struct arena *a, struct str s); /* adds a NUL */
+struct str arena_str(struct arena *a, struct str s);
+char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void  arena_release(struct arena *a);
+
+#endif

@@ -1,0 +1,47 @@
+/* digest.h: the two hashes by which the Hub names content.
+ *
+ * sha256 of the content for LFS and Xet files; git's blob id, sha1 of "blob <size>\0" + content,
+ * for everything else. */
+#ifndef HFI_DIGEST_H
+#define HFI_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "str.h"
+
+enum digest_kind { DIGEST_SHA256, DIGEST_GIT_SHA1 };
+
+struct digest {
+    enum digest_kind kind;
+    unsigned char    byte[32]; /* 20 used by DIGEST_GIT_SHA1, the rest zero */
+};
+
+enum { DIGEST_HEX_MAX = 65 };
+
+bool digest_equal(const struct digest *a, const struct digest *b);
+/* 64 or 40 lowercase hex digits; the length decides the kind. */
+bool digest_from_hex(struct str hex, struct digest *out);
+void digest_to_hex(const struct digest *d, char out[DIGEST_HEX_MAX]); /* with NUL */
+
+/* A running hash. {0} may be released. Not for several threads at once. */
+struct digest_run {
+    enum digest_kind kind;
+    uint64_t         hashed_bytes; /* of content so far */
+    void            *state;        /* owned */
+};
+
+/* `size_bytes` is the length of the whole content: git's header needs it in advance. */
+void digest_begin(struct digest_run *run, enum digest_kind kind, uint64_t size_bytes);
+void digest_add(struct digest_run *run, const void *data, size_t len);
+void digest_end(struct digest_run *run, struct digest *out); /* releases the run */
+void digest_release(struct digest_run *run);
+
+/* sha256 of a text in memory, for spec and file-list digests. */
+void digest_of_text(struct str text, struct digest *out);
+
+/* Name and version of the implementation in use, for `hf-init version`. */
+const char *digest_implementation(void);
+
+#endif

@@ -1,0 +1,66 @@
+/* fs.h: the wall around file system calls.
+ *
+ * Every call retries EINTR, finishes short writes and turns errno into a struct err that names the
+ * path. Names below a directory are opened with openat2(RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS), or,
+ * where the kernel or a seccomp profile refuses that, segment by segment with O_NOFOLLOW: a link
+ * planted on the volume never leads a write outside. Descriptors are close-on-exec. */
+#ifndef HFI_FS_H
+#define HFI_FS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "err.h"
+#include "str.h"
+
+/* `rel` is always relative, '/'-separated and below dir_fd. */
+int  fs_open_dir(const char *path, struct err *err);                 /* follows links: the target itself */
+int  fs_open_at(int dir_fd, const char *rel, int flags, mode_t mode, struct err *err);
+int  fs_open_dir_at(int dir_fd, const char *rel, struct err *err);
+/* Creates the folders of rel that are missing, like mkdir -p below dir_fd; setgid is kept. */
+int  fs_make_dirs_at(int dir_fd, const char *rel, mode_t mode, struct err *err);
+int  fs_make_dirs(const char *path, mode_t mode, struct err *err);   /* the target, links followed */
+void fs_close(int *fd);                                              /* fine on -1, leaves -1 behind */
+
+int  fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err); /* lstat */
+/* 1 there, 0 not there (ENOENT, ENOTDIR), -1 error */
+int  fs_exists_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
+
+int  fs_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err);
+/* Bytes read, less than len only at the end of the file; -1 error. */
+ssize_t fs_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);
+/* fallocate, else ftruncate where the file system has none. ENOSPC is an error. */
+int  fs_allocate(int fd, uint64_t size_bytes, struct err *err);
+int  fs_sync_data(int fd, struct err *err); /* fdatasync; EINVAL and ENOTSUP count as done */
+int  fs_sync_dir_at(int dir_fd, const char *rel, struct err *err);
+int  fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
+int  fs_unlink_at(int dir_fd, const char *rel, struct err *err); /* missing is fine */
+
+/* Whole small files. Reading refuses more than max bytes (ERR_TOO_LARGE) and, with NUL-free
+ * callers in mind, hands back exact bytes. 1 read, 0 not there, -1 error. */
+int  fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err);
+/* Writes under a temporary name in the same folder, optionally syncs data and folder, renames. */
+int  fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
+                   struct err *err);
+/* Any path, links followed (secrets, config maps). "-" is standard input. */
+int  fs_read_file(const char *path, size_t max, struct buf *out, struct err *err);
+
+/* Starts writing back [begin, end) and, with drop, waits for it and lets the page cache go. Errors
+ * are not reported: this is advice. */
+void fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop);
+
+struct fs_space {
+    uint64_t device;      /* st_dev: equal means the same file system */
+    uint64_t free_bytes;  /* for this uid; the smaller of statvfs and a user quota */
+    uint64_t total_bytes;
+    uint64_t free_inodes; /* UINT64_MAX where the file system does not count them */
+    bool     by_quota;    /* the quota was the smaller one */
+    bool     is_memory;   /* tmpfs, ramfs */
+    bool     is_network;  /* NFS, CIFS, FUSE, Lustre, CephFS, 9p … by f_type */
+};
+int fs_space(int fd, struct fs_space *out, struct err *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* hub.h: the Hub's language. Builds requests, reads answers; does no I/O at all, so that every
+ * answer of the Hub is one row of a table test. */
+#ifndef HFI_HUB_H
+#define HFI_HUB_H
+
+#include "arena.h"
+#include "buf.h"
+#include "digest.h"
+#include "err.h"
+#include "http.h"
+#include "range.h"
+#include "repo.h"
+
+/* --- requests: each appends an absolute URL to `out`. `endpoint` has no trailing slash. --- */
+void hub_url_revision(struct buf *out, struct str endpoint, enum repo_type type, struct str id,
+                      struct str revision);
+void hub_url_tree(struct buf *out, struct str endpoint, enum repo_type type, struct str id,
+                  struct str commit);
+void hub_url_resolve(struct buf *out, struct str endpoint, enum repo_type type, struct str id,
+                     struct str commit, struct str path);
+/* "bytes=0-1023" for [0, 1024): the one place where the inclusive form is written. */
+void hub_range_header(struct buf *out, struct range r);
+
+/* --- answers --- */
+
+/* The commit of a repo-info answer. ERR_BAD_ANSWER (or ERR_PROXY if it is HTML). */
+int hub_read_revision(struct str body, char commit[41], struct err *err);
+
+struct hub_entry {          /* one file of a listing */
+    struct str    path;     /* raw UTF-8, checked by repo_check_path */
+    uint64_t      size_bytes;
+    struct digest digest;   /* sha256 if LFS or Xet, else git blob id: the content's identity */
+    char          oid[41];  /* git blob id; of the pointer for LFS files */
+    bool          is_lfs;
+    struct str    xet_hash; /* 64 hex; empty: none */
+    bool          xet_masked;
+};
+
+/* Reads one page of a tree listing; folders and unknown types are skipped. Entries and their
+ * strings live in `arena`; *entry is an array of *count.
+ *   errors  ERR_BAD_ANSWER (no JSON, wrong types, sizes), ERR_UNSAFE_NAME, ERR_PROXY (HTML) */
+int hub_read_tree_page(struct str body, struct arena *arena, struct hub_entry **entry,
+                       size_t *count, struct err *err);
+
+/* The next page's URL from the Link header, resolved against `url` and, when it names the public
+ * Hub while the endpoint is another host, rewritten to the endpoint (mirrors forget to). Returns 1
+ * and fills `next`, 0 if this was the last page, -1 if it leads to another origin
+ * (ERR_BAD_ANSWER). */
+int hub_read_next_page(const struct http_reply *reply, struct str endpoint, struct str url,
+                       struct buf *next, struct err *err);
+
+/* Where a 3xx leads: resolved, rewritten like next links, checked. Refuses other schemes, https to
+ * http, userinfo, a local address unless `url` is local itself (ERR_BAD_ANSWER), and hosts that
+ * are off the list unless the list is empty or the host is the endpoint's (ERR_HOST_NOT_ALLOWED,
+ * naming the host). */
+int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struct str url,
+                      const struct str *allowed_host, size_t allowed_host_count, struct buf *next,
+                      struct err *err);
+
+/* What an answer >= 400 (or an unexpected one below) means. */
+struct hub_context {
+    struct str     endpoint;
+    struct str     url;        /* where the answer came from */
+    enum repo_type type;
+    struct str     id, revision, path; /* path empty for API calls */
+    bool           sent_token;
+    struct str     token_origin; /* for messages: "/var/run/secrets/hf/token", "HF_TOKEN" */
+    bool           from_hub;     /* answered by the endpoint's origin, not by a CDN */
+};
+/* Fills err completely: kind, text with the server's own words, hint, status, url, request id,
+ * retry_after_ms. Always returns -1. `body` is the start of the body (at most 64 KiB).
+ *   source  huggingface_hub, utils/_http.py, hf_raise_for_status() */
+int hub_read_error(const struct http_reply *reply, struct str body, const struct hub_context *ctx,
+                   int64_t wall_ms, struct err *err);
+
+/* RateLimit header: `"resolvers";r=2998;t=172`, any order, quoted or not. */
+struct hub_rate {
+    char     bucket[32]; /* "api", "resolvers", "pages" */
+    uint64_t remaining;
+    uint64_t reset_ms; /* from now to the end of the window */
+    uint64_t quota;    /* 0: not told */
+    uint64_t window_ms;
+};
+bool hub_read_rate(const struct http_reply *reply, struct hub_rate *out);
+/* Retry-After as seconds or as an HTTP date; false if absent or unreadable. */
+bool hub_read_retry_after(const struct http_reply *reply, int64_t wall_ms, uint64_t *wait_ms);
+
+/* Content-Range: "bytes 0-99/1000" gives [0,100) of 1000. False if it is missing or broken; an
+ * unknown total ("*") is false too. */
+bool hub_read_content_range(const struct http_reply *reply, struct range *range,
+                            uint64_t *total_bytes);
+
+/* When a signed URL stops working, in ms since 1970; 0 if it does not say. (Expires=,
+ * X-Amz-Date= with X-Amz-Expires=) */
+int64_t hub_signed_url_expiry(struct str url);
+
+/* Strips W/ and quotes; *out is 40 or 64 lowercase hex or the function returns false. */
+bool hub_normalize_etag(struct str value, struct str *out);
+
+/* Is this body an HTML page, by Content-Type or by its first bytes? */
+bool hub_is_html(const struct http_reply *reply, struct str body);
+
+#endif

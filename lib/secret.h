@@ -1,0 +1,19 @@
+/* secret.h: a token that no formatter prints. Wiped when released. */
+#ifndef HFI_SECRET_H
+#define HFI_SECRET_H
+
+#include <stdbool.h>
+
+#include "str.h"
+
+struct secret {
+    char  *p; /* owned; NULL: none */
+    size_t len;
+};
+
+void       secret_set(struct secret *s, struct str value);
+void       secret_release(struct secret *s);
+bool       secret_is_set(const struct secret *s);
+struct str secret_reveal(const struct secret *s); /* lent; only the request writer calls this */
+
+#endif

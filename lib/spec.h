@@ -1,0 +1,129 @@
+/* spec.h: the user's wish, from flags, environment, YAML or JSON; checked once, read-only after.
+ *
+ * flag > HF_INIT_* > spec file > official HF_* > default. One table (spec_table.c) names every
+ * setting: its path in the file, its type, its limits, its default; flags, variables, `validate
+ * -v` and the error messages all come from it. */
+#ifndef HFI_SPEC_H
+#define HFI_SPEC_H
+
+#include "arena.h"
+#include "err.h"
+#include "pattern.h"
+#include "repo.h"
+#include "secret.h"
+
+enum spec_layout { SPEC_LAYOUT_DIR, SPEC_LAYOUT_CACHE };
+enum spec_page_cache { SPEC_CACHE_AUTO, SPEC_CACHE_KEEP, SPEC_CACHE_DROP };
+enum spec_verify { SPEC_VERIFY_ALWAYS, SPEC_VERIFY_SIZE };
+enum spec_unreachable { SPEC_USE_EXISTING, SPEC_FAIL };
+enum spec_progress { SPEC_PROGRESS_AUTO, SPEC_PROGRESS_BARS, SPEC_PROGRESS_LINES,
+                     SPEC_PROGRESS_NONE };
+enum spec_log_format { SPEC_LOG_AUTO, SPEC_LOG_TEXT, SPEC_LOG_JSON };
+
+struct spec_list {
+    struct str *item;
+    size_t      count;
+};
+
+struct spec_repo {
+    struct str          id;
+    enum repo_type      type;
+    struct str          revision; /* never empty; "main" by default */
+    bool                require_commit;
+    struct pattern_list allow, ignore;
+    struct spec_list    files; /* exact names that must exist */
+    uint64_t            max_bytes; /* 0 none */
+    struct str          path; /* below target, normalized, never empty; "." is the target itself.
+                               * layout cache: "." */
+    bool                hub_metadata;
+    struct spec_list    ref_alias;
+    bool                optional;
+};
+
+struct spec {
+    struct arena arena; /* owns every string below */
+
+    struct str       name;
+    struct str       target; /* absolute or relative as given, never empty */
+    enum spec_layout layout;
+    struct spec_list endpoint; /* at least one, no trailing slash */
+    struct spec_list allowed_hosts;
+
+    struct secret token;        /* what spec_read_token found */
+    struct str    token_file;   /* where to read it (again); empty: not from a file */
+    struct str    token_origin; /* for messages: a path or a variable's name; empty: no token */
+    bool          token_none;   /* token: {none: true} */
+
+    struct spec_repo *repo;
+    size_t            repo_count;
+
+    uint32_t files, connections, threads; /* 0 auto */
+    uint64_t part_size_bytes;             /* 0 auto */
+    uint64_t bandwidth_bytes_per_s;       /* 0 none */
+    uint64_t disk_reserve_bytes, disk_limit_bytes;
+    bool     disk_check;
+
+    enum spec_page_cache  page_cache;
+    enum spec_verify      verify;
+    uint64_t              connect_timeout_ms, stall_timeout_ms, total_timeout_ms;
+    uint32_t              retry_attempts;
+    uint64_t              retry_max_wait_ms;
+    enum spec_unreachable on_unreachable;
+    uint64_t              lock_wait_ms;
+    uint32_t              shard_index, shard_count;
+    uint64_t              start_jitter_ms;
+    uint32_t              file_mode, dir_mode;
+    struct str            tls_ca_file, tls_client_cert, tls_client_key;
+    enum spec_progress    progress;
+    int                   log_level; /* enum log_level */
+    enum spec_log_format  log_format;
+    struct str            metrics_listen, metrics_file, metrics_push;
+    struct str            termination_message; /* empty: none */
+
+    /* Only from the official variables. */
+    bool             offline;          /* HF_HUB_OFFLINE, else TRANSFORMERS_OFFLINE */
+    bool             disable_symlinks; /* HF_HUB_DISABLE_SYMLINKS */
+    struct spec_list ca_files; /* tls.caFile and SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE */
+    struct str       https_proxy, http_proxy, all_proxy, no_proxy;
+    struct str       user_agent_origin; /* HF_HUB_USER_AGENT_ORIGIN */
+
+    char digest[65]; /* sha256 over what decides the volume's contents: target layout, repos with
+                      * all their keys, resolved endpoints excluded */
+};
+
+/* One setting from the command line: key as in the table, either `disk.reserve` or
+ * `disk-reserve`. */
+struct spec_flag {
+    struct str key, value;
+};
+
+struct spec_source {
+    const struct spec_flag *flag;
+    size_t                  flag_count;
+    const char *const      *env;       /* like environ, NULL-terminated; NULL: none */
+    struct str              file;      /* --spec; "-" is standard input; empty: see below */
+    struct str              file_text; /* used instead of reading `file` when p is not NULL */
+};
+
+/* Reads and checks everything. Without `file`: HF_INIT_SPEC, HF_INIT_SPEC_YAML, the default
+ * /etc/hf-init/spec.yaml if it exists, else HF_INIT_REPOS. Nothing at all: ERR_USAGE. Errors are
+ * ERR_SPEC with `file:line:column: what is wrong, what is allowed` and the nearest known key. On
+ * failure *spec is empty. */
+int  spec_load(struct spec *spec, const struct spec_source *source, struct err *err);
+void spec_release(struct spec *spec);
+
+/* (Re-)reads the token file, if there is one. ERR_SPEC if it cannot be read or holds anything but
+ * printable ASCII without spaces. Returns 1 if the token changed, 0 if not. */
+int spec_read_token(struct spec *spec, struct err *err);
+
+/* `validate -v`: one call per effective value, secrets redacted. */
+typedef void spec_visit_fn(const char *path, struct str value, const char *origin, void *user);
+void spec_visit(const struct spec *spec, spec_visit_fn *visit, void *user);
+
+/* Units of the spec; each the whole text. Sizes 64MiB 10GB 2Gi 512; rates with /s; durations 30s
+ * 5m 2h 500ms 1h30m, a bare number is seconds. False on anything else or on overflow. */
+bool spec_parse_size(struct str text, uint64_t *bytes);
+bool spec_parse_rate(struct str text, uint64_t *bytes_per_s);
+bool spec_parse_duration(struct str text, uint64_t *ms);
+
+#endif

@@ -1,0 +1,150 @@
+/* store.h: owns every path we write below the target: partial, resumed, verified, published.
+ *
+ * Promise: a file has its final name only if its bytes matched its digest and are on disk. Readers
+ * see the old file or the new one. The two layouts differ only in what "published" means, and that
+ * difference lives in store_dir.c and store_cache.c; nothing above asks which one it is.
+ *
+ *   TARGET/.hf-init/partials/DIGEST.INSTANCE.part      bytes at their final offsets, full length
+ *   TARGET/.hf-init/partials/DIGEST.INSTANCE.journal   which ranges of it are there
+ *   TARGET/.hf-init/leases/…                           who is working on which repo (store_lease.h)
+ *   TARGET/.hf-init/inventory/…                        what we verified: path, size, mtime, digest
+ *
+ * If a repo's folder lies on another file system than the target, its partials lie in a .hf-init
+ * at that file system's root below the target, so that publishing stays a rename. */
+#ifndef HFI_STORE_H
+#define HFI_STORE_H
+
+#include "clock.h"
+#include "digest.h"
+#include "err.h"
+#include "fs.h"
+#include "log.h"
+#include "range.h"
+#include "repo.h"
+
+struct store;         /* one per run; calls on different repos and files may come from several threads */
+struct store_repo;    /* one repo's place below the target */
+struct store_partial; /* one file being written */
+
+struct store_options {
+    const char *target;
+    uint32_t    file_mode, dir_mode;
+    bool        drop_cache;       /* keep the page cache small */
+    bool        disable_symlinks; /* layout cache without links */
+    bool        read_only;        /* plan, verify: create and change nothing */
+    struct clock      clock;
+    const struct log *log;
+};
+
+int  store_new(const struct store_options *options, struct store **out, struct err *err);
+void store_free(struct store *store);
+int  store_target_fd(const struct store *store);   /* lent; -1 if read_only and not there yet */
+const char *store_instance(const struct store *store); /* random id of this process, 16 hex */
+
+/* State files of the run, below TARGET/.hf-init/. */
+int store_write_state(struct store *store, const char *name, struct str content, bool durable,
+                      struct err *err);
+int store_read_state(struct store *store, const char *name, size_t max, struct buf *out,
+                     struct err *err); /* 1, 0 not there, -1 */
+int store_remove_state(struct store *store, const char *name, bool durable, struct err *err);
+
+struct store_repo_options {
+    bool           is_cache; /* layout cache, else dir */
+    enum repo_type type;
+    struct str     id, path;
+    struct str     revision;     /* as asked for; a ref is written unless it is the commit */
+    char           commit[41];
+    bool           hub_metadata; /* dir: keep .cache/huggingface */
+    const struct str *ref_alias;
+    size_t         ref_alias_count;
+};
+int  store_repo_open(struct store *store, const struct store_repo_options *options,
+                     struct store_repo **out, struct err *err);
+void store_repo_close(struct store_repo *repo);
+
+/* The offline view: which commit does this volume hold for the revision? Reads refs (cache) or our
+ * inventory (dir). 1 found, 0 not, -1 error. Needs only type, id, path, revision of options. */
+int store_local_commit(struct store *store, const struct store_repo_options *options,
+                       char commit[41], struct err *err);
+
+struct store_file {
+    struct str    path;
+    uint64_t      size_bytes;
+    struct digest digest;
+};
+
+enum store_state {
+    STORE_MISSING,
+    STORE_PARTIAL,    /* some ranges are there */
+    STORE_UNVERIFIED, /* the final name is there with the right size, but nobody proved its bytes */
+    STORE_PRESENT,
+};
+
+/* What is there of this file? Reads metadata and names, never content. have_bytes: valid bytes so
+ * far. needs_publish: the content is there, only its name is missing (cache: blob without link). */
+struct store_view {
+    enum store_state state;
+    uint64_t         have_bytes;
+};
+int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
+               struct err *err);
+
+/* Hashes the final file of an STORE_UNVERIFIED one and, if it matches, records it and makes it
+ * fully ours (metadata, link). 1 adopted, 0 its bytes differ (treat as missing), -1 error.
+ * on_bytes(user, n) reports progress and may return non-zero to stop (ERR_TERMINATED). */
+int store_adopt(struct store_repo *repo, const struct store_file *file, bool hash,
+                int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
+
+/* Opens the file's partial: our own, a dead instance's (taken over by rename), or a new one,
+ * allocated to full size. `done` tells which ranges count. */
+int  store_partial_open(struct store_repo *repo, const struct store_file *file,
+                        struct store_partial **out, struct err *err);
+const struct range_set *store_partial_done(const struct store_partial *p); /* as opened */
+/* Any thread, any offset. */
+int  store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
+                         struct err *err);
+ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
+                           struct err *err);
+/* Journals that [r) was written (it must have been). Cheap; any thread. */
+int  store_partial_mark(struct store_partial *p, struct range r, struct err *err);
+/* fdatasync + a journal note that everything marked so far survives a power cut. */
+int  store_partial_sync(struct store_partial *p, struct err *err);
+/* Gives the file its final name. The caller has compared the digest of all bytes. Closes p, also on
+ * failure (then the partial stays for the next run, unless the volume refuses it). */
+int  store_partial_publish(struct store_partial *p, struct err *err);
+void store_partial_discard(struct store_partial *p); /* deletes and closes: its bytes were wrong */
+void store_partial_close(struct store_partial *p);   /* keeps it for the next run */
+
+/* Publishes `file` with the content of `same`, an already published file of the same digest: a link
+ * in layout cache, a reflink or copy in layout dir. */
+int store_publish_copy(struct store_repo *repo, const struct store_file *file,
+                       const struct store_file *same, struct err *err);
+
+/* One line of trees/<commit>.json: every file of the commit, selected or not. */
+struct store_tree_entry {
+    struct str path;
+    uint64_t   size_bytes;
+    const char *oid;         /* git blob id */
+    struct str lfs_sha256;   /* empty: none */
+    struct str xet_hash;
+};
+/* After all files of the repo are published: makes renames durable, writes trees (NULL: none), refs,
+ * tags and the inventory. */
+int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
+                      size_t tree_count, struct err *err);
+/* The listing an earlier run (or Python) left for this commit, so that a pinned revision needs no
+ * request: calls visit for each entry. 1 there, 0 not. */
+typedef int store_tree_fn(const struct store_tree_entry *entry, void *user, struct err *err);
+int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err);
+
+/* Where this repo's bytes go: free space there. */
+int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *err);
+
+/* Absolute or target-relative folder a reader opens for this repo: `TARGET/path` or
+ * `TARGET/models--…/snapshots/COMMIT`. */
+void store_repo_folder(const struct store_repo *repo, struct buf *out);
+
+/* Deletes partials of instances that are gone and that no lease covers; returns bytes freed. */
+uint64_t store_sweep(struct store *store, struct err *err);
+
+#endif

@@ -1,0 +1,44 @@
+/* url.h: taking URLs apart and putting them together (RFC 3986, as much as redirects need). */
+#ifndef HFI_URL_H
+#define HFI_URL_H
+
+#include "buf.h"
+#include "str.h"
+
+struct url {                 /* all borrowed from the text */
+    struct str scheme;       /* "http" or "https", as written */
+    struct str userinfo;     /* empty: none */
+    struct str host;         /* IPv6 without its brackets */
+    bool       host_is_ipv6; /* was in brackets */
+    uint16_t   port;         /* the scheme's default when none is written */
+    struct str path;         /* with its leading '/', or empty */
+    struct str query;        /* without '?' */
+    bool       has_query;
+};
+
+/* Absolute http and https URLs only; false for everything else (other schemes, no host, port out
+ * of range, control characters or spaces anywhere, over 16 KiB). */
+bool url_parse(struct str text, struct url *out);
+
+/* Same scheme, host (without case) and port: may a credential go there? */
+bool url_same_origin(const struct url *a, const struct url *b);
+
+/* Resolves a Location or Link value against the URL it came from: absolute, "//host/…", "/path",
+ * "path" and "?query" forms. Keeps the query, drops the fragment. False if the result is no
+ * http(s) URL. */
+bool url_resolve(struct str base, struct str location, struct buf *out);
+
+/* The value of one query parameter, still percent-encoded. */
+bool url_query_param(const struct url *url, struct str name, struct str *value);
+
+/* Appends text with every byte outside A-Z a-z 0-9 _ . - ~ as %XX; keeps '/' if asked to. */
+void url_encode(struct buf *out, struct str text, bool keep_slash);
+/* Appends text with %XX decoded; false (nothing added) on a broken escape. */
+bool url_decode(struct buf *out, struct str text);
+
+/* Loopback, link-local, unspecified, multicast as a literal address, or the name localhost? A
+ * redirect from a public host must not lead there. RFC 1918 addresses are not counted: mirrors
+ * live there. */
+bool url_host_is_local(const struct url *url);
+
+#endif
