@@ -38,6 +38,10 @@ void digest_add(struct digest_run *run, const void *data, size_t len);
 void digest_end(struct digest_run *run, struct digest *out); /* releases the run */
 void digest_release(struct digest_run *run);
 
+/* CRC-32 (the one of zlib and PNG) of what `crc` covered plus data; begin with 0. For records on
+ * disk that may be torn: it tells accidents, not attacks. */
+uint32_t digest_crc32(uint32_t crc, const void *data, size_t len);
+
 /* sha256 of a text in memory, for spec and file-list digests. */
 void digest_of_text(struct str text, struct digest *out);
 

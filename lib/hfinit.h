@@ -40,19 +40,21 @@ typedef void hfinit_log_fn(hfinit_level level, const char *line, size_t len, voi
 hfinit *hfinit_new(void);
 void    hfinit_free(hfinit *h); /* NULL is fine */
 void    hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user);
-/* Is the log's reader a terminal? Decides what `log.format: auto` and `progress: auto` mean. */
+/* The log's reader is a terminal (default: no). Decides what `log.format: auto` and `progress: auto` mean. */
 void    hfinit_set_terminal(hfinit *h, bool is_terminal);
-/* A descriptor that becomes readable when the run should stop (a signalfd, a pipe). */
-void    hfinit_set_stop_fd(hfinit *h, int fd);
 /* From any thread: stop as if SIGTERM had arrived (exit code 143) or, with true, SIGINT (130). */
 void    hfinit_cancel(hfinit *h, bool interrupted);
 
 /* A setting as on the command line: "target", "disk.reserve" or "disk-reserve". Highest
- * precedence. Unknown names fail with the nearest known one. */
+ * precedence. Unknown names fail with the nearest known one. A switch may have the value NULL. */
 int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error);
+/* May this setting stand without a value, meaning true? False for unknown names. */
+bool hfinit_is_switch(const char *key);
 /* Reads the spec: file (NULL: look it up as the contract says; "-" is standard input) and
  * environment (like environ; NULL: none). Checks all of it. */
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error);
+/* The same for commands that only look (status, validate): no token is read or missed. */
+int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, hfinit_error *error);
 
 /* Makes the volume match. 0 done or already there; -1 with error filled. */
 int hfinit_run(hfinit *h, hfinit_error *error);
@@ -87,8 +89,14 @@ int hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_erro
 /* The status document of the spec's volume, as it is ("" if none). The caller frees *json. Exit
  * code in error->exit_code: 0 complete, 3 not yet, else the run's failure. */
 int hfinit_read_status(hfinit *h, char **json, hfinit_error *error);
+/* The same for people. */
+int hfinit_status_text(hfinit *h, char **text, hfinit_error *error);
 
-/* Where the termination message goes, after hfinit_load; "" none. */
+/* One call per setting there is: path, type, variable, default, allowed words, help, example. */
+typedef void hfinit_each_fn(const char *const column[7], void *user);
+void hfinit_each_setting(hfinit_each_fn *each, void *user);
+
+/* Where the termination message goes; "" none. Also known after a failed hfinit_load. */
 const char *hfinit_termination_path(const hfinit *h);
 /* The JSON for it, after a run (also a failed one, also a failed load); lent until the next call. */
 const char *hfinit_termination_text(hfinit *h, const hfinit_error *error);
@@ -97,7 +105,8 @@ const char *hfinit_verdict(hfinit *h, const hfinit_error *error);
 
 /* {"version":…,"commit":…,"libraries":{…},"roots":{…},"cpu":[…]}; lent, static lifetime of h. */
 const char *hfinit_version_json(hfinit *h);
-const char *hfinit_version(void); /* "0.1.0" */
+const char *hfinit_version_text(hfinit *h); /* the same for people, several lines */
+const char *hfinit_version(void);           /* "0.1.0" */
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,8 @@ void hub_url_tree(struct buf *out, struct str endpoint, enum repo_type type, str
                   struct str commit);
 void hub_url_resolve(struct buf *out, struct str endpoint, enum repo_type type, struct str id,
                      struct str commit, struct str path);
+/* The repo's page for people, for hints: ENDPOINT/datasets/ORG/NAME. */
+void hub_url_page(struct buf *out, struct str endpoint, enum repo_type type, struct str id);
 /* "bytes=0-1023" for [0, 1024): the one place where the inclusive form is written. */
 void hub_range_header(struct buf *out, struct range r);
 

@@ -1,6 +1,8 @@
 /* json.h: the wall around cJSON. Reads untrusted text, checks every number once.
  *
- * Texts deeper than 32 levels, not UTF-8, or with trailing garbage are refused. */
+ * Refused: text over 64 MiB, deeper than 32 levels, with more than a million values, not UTF-8,
+ * with trailing garbage, with raw control characters or the escape \u0000 in a string (cJSON's
+ * strings end at a NUL, so "a\u0000b" would silently read as "a"). A byte order mark is skipped. */
 #ifndef HFI_JSON_H
 #define HFI_JSON_H
 
@@ -13,17 +15,25 @@ struct json; /* a value; a document is its root value */
 int  json_parse(struct str text, struct json **out, struct err *err);
 void json_free(struct json *root); /* NULL is fine */
 
+/* Reads a text that is one big array without holding it whole: each item is parsed, visited and
+ * freed, so that memory stays small however long the array is (the million values count for each
+ * item). `index` counts from 0. A visitor that returns non-zero ends the reading with its error. */
+typedef int json_item_fn(const struct json *item, size_t index, void *user, struct err *err);
+int json_each_item(struct str text, json_item_fn *visit, void *user, struct err *err);
+
 bool json_is_array(const struct json *v);
 bool json_is_object(const struct json *v);
+bool json_is_null(const struct json *v); /* the value null; an absent value is not */
 
-/* Lookups accept NULL and give NULL / false, so that chains need no checks. */
+/* Lookups accept NULL and give NULL / false, so that chains need no checks. Of duplicate keys the
+ * first one counts; keys are compared with case. */
 const struct json *json_get(const struct json *object, const char *key);
 const struct json *json_first(const struct json *array_or_object); /* its first child */
 const struct json *json_next(const struct json *child);
 struct str         json_key(const struct json *child); /* name within its object */
 
 /* Values; each returns false if v is NULL or of another type. Strings are lent by the document. A
- * number must be a whole one in [0, 2^53] to be a u64: beyond that cJSON's doubles are not exact. */
+ * number must be a whole one in [0, 2^53) to be a u64: beyond that cJSON's doubles are not exact. */
 bool json_str(const struct json *v, struct str *out);
 bool json_u64(const struct json *v, uint64_t *out);
 bool json_bool(const struct json *v, bool *out);

@@ -25,13 +25,14 @@ void log_fields(const struct log *log, enum log_level level, const char *msg,
 
 void log_timestamp(int64_t wall_ms, char out[32])
 {
-    time_t    seconds = (time_t)(wall_ms / 1000);
+    int64_t   ms = (wall_ms % 1000 + 1000) % 1000; /* also before 1970 */
+    time_t    seconds = (time_t)((wall_ms - ms) / 1000);
     struct tm utc;
     size_t    len;
 
     gmtime_r(&seconds, &utc);
     len = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + len, 32 - len, ".%03uZ", (unsigned)(wall_ms % 1000));
+    snprintf(out + len, 32 - len, ".%03uZ", (unsigned)ms);
 }
 
 void log_add_url(struct buf *out, struct str url)
@@ -52,46 +53,47 @@ void log_add_url(struct buf *out, struct str url)
     buf_add_str(out, str_sub(url, after_user, end));
 }
 
-/* Length of a valid UTF-8 sequence at the start of s, or 0. */
-static size_t sequence_len(struct str s)
+/* A control character above ASCII, which is two or three bytes long, as \uXXXX. */
+static void add_escaped_control(struct buf *out, const char *p, size_t len)
 {
-    for (size_t len = 1; len <= 4 && len <= s.len; len++)
-        if (str_is_utf8(str_sub(s, 0, len)))
-            return len;
-    return 0;
+    unsigned code = (unsigned char)p[0] & (len == 2 ? 0x1F : 0x0F);
+
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | ((unsigned char)p[i] & 0x3F);
+    buf_printf(out, "\\u%04x", code);
 }
 
 void log_add_json_text(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.len;) {
-        unsigned char c = (unsigned char)text.p[i];
-        size_t        len;
+        struct str rest = str_sub(text, i, text.len);
+        size_t     len = str_utf8_len(rest);
 
-        if (c == '"' || c == '\\') {
-            buf_printf(out, "\\%c", c);
-            i++;
-        } else if (c < 0x20 || c == 0x7F) {
-            buf_printf(out, "\\u%04x", c);
-            i++;
-        } else if ((len = sequence_len(str_sub(text, i, text.len))) != 0) {
-            buf_add(out, text.p + i, len);
-            i += len;
-        } else {
+        if (len == 0)
             buf_add_str(out, STR("\\ufffd"));
-            i++;
-        }
+        else if (*rest.p == '"' || *rest.p == '\\')
+            buf_printf(out, "\\%c", *rest.p);
+        else if (len == 1 && str_is_control(rest))
+            buf_printf(out, "\\u%04x", (unsigned)*rest.p);
+        else if (str_is_control(rest))
+            add_escaped_control(out, rest.p, len);
+        else
+            buf_add(out, rest.p, len);
+        i += len ? len : 1;
     }
 }
 
-/* Text values are quoted only when a reader could not tell where they end. */
+/* Text values are quoted only when a reader could not tell where they end, or when something in
+ * them must not reach a terminal as it is. */
 static bool needs_quotes(struct str s)
 {
-    if (s.len == 0)
-        return true;
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == 0x7F)
+    for (size_t i = 0, len; i < s.len; i += len) {
+        struct str rest = str_sub(s, i, s.len);
+        len = str_utf8_len(rest);
+        if (len == 0 || str_is_control(rest) || *rest.p == ' ' || *rest.p == '"' || *rest.p == '=')
             return true;
-    return false;
+    }
+    return s.len == 0;
 }
 
 static void add_value(struct buf *out, const struct log_field *f, bool json)

@@ -1,17 +1,21 @@
-/* report.h: what others may read of a run: status, marker, termination message, env file.
+/* report.h: what others may read of a run: status, marker, termination message, env file, and the
+ * lines for people.
  *
  * Renders text; the caller says where it goes (the store owns the paths below the target). The
- * formats are manifests/status.schema.json and the contract's; a test holds them to it. */
+ * formats are manifests/status.schema.json, manifests/complete.schema.json and the contract's; a
+ * test holds them to it. Whatever comes in, the JSON is valid UTF-8, a line for people stays one
+ * line without control characters, and a URL loses userinfo and query. */
 #ifndef HFI_REPORT_H
 #define HFI_REPORT_H
 
 #include "buf.h"
 #include "err.h"
+#include "log.h"
 #include "progress.h"
 
 struct report_repo {
-    const char *id, *type, *revision, *path; /* as in the spec */
-    char        commit[41];
+    const char *id, *type, *revision, *path; /* as in the spec; path NULL or "": none */
+    char        commit[41];     /* "": never resolved, an optional repo that failed */
     bool        optional;
     uint64_t    file_count, bytes;  /* of the selection */
     char        list_digest[65];    /* sha256 over "digest size path\n" of the selection, sorted by path */
@@ -32,26 +36,48 @@ struct report_run {
 /* hf-init/status/v1. `err` NULL while nothing failed. Ends in a newline. */
 void report_status(const struct report_run *run, const struct progress_view *view,
                    const struct err *err, struct buf *out);
-/* The marker, hf-init/complete/v1. */
+/* A status document for people: a few lines, read over a slow `kubectl exec`. -1 with
+ * ERR_BAD_ANSWER if it is no status document. */
+int report_status_text(struct str json, int64_t now_wall_ms, struct buf *out, struct err *err);
+/* 0 complete, 3 not yet (also for anything unreadable), else the exit code of the failure. */
+int report_status_exit_code(struct str json);
+
+/* The marker, hf-init/complete/v1. An optional repo that failed (commit "") is listed as missing. */
 void report_marker(const struct report_run *run, int64_t wall_ms, struct buf *out);
-/* Reads a marker back: fills spec digest and, per repo of `run` (matched by type, id, revision and
- * path), commit, count, bytes and list digest. 1 it is a marker of this spec, 0 it is of another
- * spec or version or unreadable, never an error: then the volume is simply checked. */
+/* Reads a marker back: fills per repo of `repo` (matched by type, id, revision and path) commit,
+ * count, bytes and list digest; commit "" where the marker says it is missing. 1 it is a marker of
+ * this spec; 0 it is of another spec or version or unreadable, nothing was filled, never an error:
+ * then the volume is simply checked. */
 int report_read_marker(struct str text, const char *spec_digest, struct report_repo *repo,
                        size_t repo_count);
-/* One JSON object of at most 3 KiB, `message` first. */
+
+/* For Kubernetes and for the last line. `run` and `view` may be NULL (the spec was never read);
+ * `err` NULL or of kind ERR_NONE means success.
+ * One JSON object of at most 3 KiB, `message` first. */
+enum { REPORT_TERMINATION_MAX = 3072 };
 void report_termination(const struct report_run *run, const struct progress_view *view,
                         const struct err *err, struct buf *out);
-/* Shell-safe lines: HF_INIT_… and, layout cache, HF_HUB_CACHE and HF_HUB_OFFLINE. */
-void report_env(const struct report_run *run, struct buf *out);
-/* Verdict for people: "failed Gated (exit 11): … Next: …" or "complete: 12 files, 4.1 GB …". One line. */
+/* "failed Gated (exit 11): … Next: …" or "complete: 12 files, 4.1 GiB in /models, …". */
 void report_verdict(const struct report_run *run, const struct progress_view *view,
                     const struct err *err, struct buf *out);
-/* "18% 2.4/13.1 GiB 210 MiB/s eta 52s 3 files" for the heartbeat. */
-void report_heartbeat(const struct progress_view *view, struct buf *out);
+/* The verdict as the last log line, under 2 KiB because that is what Kubernetes keeps of a log: as
+ * text, or as a JSON object with the numbers of the run as fields. */
+void report_verdict_line(const struct report_run *run, const struct progress_view *view,
+                         const struct err *err, int64_t wall_ms, bool as_json, struct buf *out);
 
-/* For people: "1.5 GiB", "210 MiB/s", "1m 12s". */
+/* NAME='value' lines: HF_INIT_TARGET, HF_INIT_MODEL_PATH, …; layout cache: HF_HUB_CACHE and
+ * HF_HUB_OFFLINE. For `set -a; . FILE; set +a` and for Kubernetes' fileKeyRef. */
+void report_env(const struct report_run *run, struct buf *out);
+
+/* "downloading 18%: 2.4 of 13.1 GiB, 210 MiB/s, 52s left, 14 of 40 files; quiet for 23s: …". */
+void report_heartbeat(const struct progress_view *view, struct buf *out);
+/* Logs the heartbeat at level info; with as_json also as typed fields. */
+void report_log_heartbeat(const struct log *log, const struct progress_view *view, bool as_json);
+
+/* For people: "1.5 GiB" (rounded to three digits), "1m 12s". */
 void report_bytes(uint64_t bytes, char out[24]);
 void report_duration(uint64_t ms, char out[24]);
+/* "2.4 of 13.1 GiB": both in the unit of the whole. */
+void report_bytes_of(uint64_t part, uint64_t whole, char out[48]);
 
 #endif

@@ -26,12 +26,18 @@ struct store;         /* one per run; calls on different repos and files may com
 struct store_repo;    /* one repo's place below the target */
 struct store_partial; /* one file being written */
 
+/* Do file locks exclude? Found out by trying; the other two let a test stand in for volumes where
+ * they are missing (ENOSYS) or lie (Lustre, GPFS, some NFS: everybody succeeds). */
+enum store_lock_mode { STORE_LOCKS_AUTO, STORE_LOCKS_NONE, STORE_LOCKS_LIE };
+
 struct store_options {
     const char *target;
     uint32_t    file_mode, dir_mode;
     bool        drop_cache;       /* keep the page cache small */
     bool        disable_symlinks; /* layout cache without links */
     bool        read_only;        /* plan, verify: create and change nothing */
+    const char *boot_id;          /* NULL: this kernel's; a test says another one to be a reboot */
+    enum store_lock_mode lock_mode;
     struct clock      clock;
     const struct log *log;
 };
@@ -81,16 +87,19 @@ enum store_state {
 };
 
 /* What is there of this file? Reads metadata and names, never content. have_bytes: valid bytes so
- * far. needs_publish: the content is there, only its name is missing (cache: blob without link). */
+ * far. Something else at the file's place (a folder, a link, a FIFO) is ERR_IO naming it. */
 struct store_view {
     enum store_state state;
     uint64_t         have_bytes;
+    uint64_t allocated_bytes; /* STORE_PARTIAL: what its partial occupies on disk (st_blocks), so that
+                               * the space check does not count it twice. 0 otherwise */
 };
 int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
                struct err *err);
 
 /* Hashes the final file of an STORE_UNVERIFIED one and, if it matches, records it and makes it
- * fully ours (metadata, link). 1 adopted, 0 its bytes differ (treat as missing), -1 error.
+ * fully ours (metadata, link). A blob that was verified before and only lacks its link (layout
+ * cache) gets the link and is not hashed again. 1 adopted, 0 its bytes differ (treat as missing), -1 error.
  * on_bytes(user, n) reports progress and may return non-zero to stop (ERR_TERMINATED). */
 int store_adopt(struct store_repo *repo, const struct store_file *file, bool hash,
                 int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
@@ -129,13 +138,20 @@ struct store_tree_entry {
     struct str xet_hash;
 };
 /* After all files of the repo are published: makes renames durable, writes trees (NULL: none), refs,
- * tags and the inventory. */
+ * tags and the inventory. The tree may be a selection, since offline readers miss every file that
+ * it lists and the volume lacks; tree_is_whole says that it is all of the commit. */
 int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
-                      size_t tree_count, struct err *err);
-/* The listing an earlier run (or Python) left for this commit, so that a pinned revision needs no
- * request: calls visit for each entry. 1 there, 0 not. */
+                      size_t tree_count, bool tree_is_whole, struct err *err);
+/* The renames so far, made durable; for a run that publishes some files of the repo and leaves the rest
+ * to others (shards). */
+int store_repo_sync(struct store_repo *repo, struct err *err);
+/* The whole listing an earlier run (or Python) left for this commit, so that a pinned revision
+ * needs no request: calls visit for each entry. With selection_too, a listing of only what the last
+ * run selected will do: the caller compares it with its marker. Must work with hub_metadata false
+ * too (then it is a private file below .hf-init). 1 there, 0 not, -1 what visit said. */
 typedef int store_tree_fn(const struct store_tree_entry *entry, void *user, struct err *err);
-int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err);
+int store_read_tree(struct store_repo *repo, bool selection_too, store_tree_fn *visit, void *user,
+                    struct err *err);
 
 /* Where this repo's bytes go: free space there. */
 int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *err);

@@ -49,8 +49,10 @@ ptrdiff_t str_find(struct str s, struct str needle, size_t from)
 {
     const char *at;
 
-    if (from > s.len)
+    if (from > s.len || needle.len > s.len - from)
         return -1;
+    if (needle.len == 0) /* also keeps a NULL away from memmem */
+        return (ptrdiff_t)from;
     at = memmem(s.p + from, s.len - from, needle.p, needle.len);
     return at ? at - s.p : -1;
 }
@@ -78,6 +80,8 @@ struct str str_sub(struct str s, size_t begin, size_t end)
         end = s.len;
     if (begin > end)
         begin = end;
+    if (end == 0) /* no arithmetic on a NULL */
+        return (struct str){s.p, 0};
     return (struct str){s.p + begin, end - begin};
 }
 
@@ -174,6 +178,26 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
         if ((p[i] & 0xC0) != 0x80)
             return 0;
     return len;
+}
+
+size_t str_utf8_len(struct str s)
+{
+    return s.len ? utf8_sequence((const unsigned char *)s.p, s.len) : 0;
+}
+
+bool str_is_control(struct str s)
+{
+    const unsigned char *c = (const unsigned char *)s.p;
+    size_t               len = str_utf8_len(s);
+
+    if (len == 1)
+        return c[0] < 0x20 || c[0] == 0x7F;
+    if (len == 2)
+        return c[0] == 0xC2 && c[1] < 0xA0;
+    if (len != 3 || c[0] != 0xE2)
+        return false;
+    return (c[1] == 0x80 && (c[2] == 0x8E || c[2] == 0x8F || (c[2] >= 0xAA && c[2] <= 0xAE))) ||
+           (c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9);
 }
 
 bool str_is_utf8(struct str s)

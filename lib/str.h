@@ -39,6 +39,11 @@ bool str_to_u64(struct str s, uint64_t *out);
 bool str_is_hex(struct str s, size_t len);
 /* Valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF)? */
 bool str_is_utf8(struct str s);
+/* Length of the valid UTF-8 character at the start of s, 0 if there is none. */
+size_t str_utf8_len(struct str s);
+/* Does s start with a character that moves a cursor or turns the direction of writing: C0, DEL,
+ * C1, or a bidirectional control (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069)? */
+bool str_is_control(struct str s);
 /* -1, 0, 1 by bytes, a prefix before the longer one; for sorting. */
 int str_cmp(struct str a, struct str b);
 /* Number of single-character edits between two words, for "did you mean". Words over 64 bytes are

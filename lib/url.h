@@ -16,19 +16,22 @@ struct url {                 /* all borrowed from the text */
     bool       has_query;
 };
 
-/* Absolute http and https URLs only; false for everything else (other schemes, no host, port out
- * of range, control characters or spaces anywhere, over 16 KiB). */
+/* Absolute http and https URLs only; false for everything else (other schemes, no host, a host with
+ * anything but letters, digits and "._-", two '@', port out of range, control characters or spaces
+ * anywhere, over 16 KiB). A fragment is left out. */
 bool url_parse(struct str text, struct url *out);
 
 /* Same scheme, host (without case) and port: may a credential go there? */
 bool url_same_origin(const struct url *a, const struct url *b);
 
 /* Resolves a Location or Link value against the URL it came from: absolute, "//host/…", "/path",
- * "path" and "?query" forms. Keeps the query, drops the fragment. False if the result is no
- * http(s) URL. */
+ * "path" and "?query" forms. Keeps the query, drops the fragment; works out dot segments of the
+ * path forms and leaves absolute URLs as they are, for they may be signed. Replaces what `out`
+ * holds; base may be a view of it. False, with out untouched, if the result is no http(s) URL or
+ * the location is empty. */
 bool url_resolve(struct str base, struct str location, struct buf *out);
 
-/* The value of one query parameter, still percent-encoded. */
+/* The value of one query parameter, still percent-encoded; the first one of that name. */
 bool url_query_param(const struct url *url, struct str name, struct str *value);
 
 /* Appends text with every byte outside A-Z a-z 0-9 _ . - ~ as %XX; keeps '/' if asked to. */
@@ -36,9 +39,12 @@ void url_encode(struct buf *out, struct str text, bool keep_slash);
 /* Appends text with %XX decoded; false (nothing added) on a broken escape. */
 bool url_decode(struct buf *out, struct str text);
 
-/* Loopback, link-local, unspecified, multicast as a literal address, or the name localhost? A
- * redirect from a public host must not lead there. RFC 1918 addresses are not counted: mirrors
- * live there. */
+/* Loopback, link-local, unspecified, multicast or a cloud's metadata service as a literal address
+ * (in any spelling that curl understands), or the name localhost? A redirect from a public host
+ * must not lead there. RFC 1918 addresses are not counted: mirrors live there. */
 bool url_host_is_local(const struct url *url);
+/* An address of a private network (RFC 1918, RFC 6598, unique local IPv6), or a name that only such
+ * a network can have: without a dot, or below .svc or .cluster.local? */
+bool url_host_is_private(const struct url *url);
 
 #endif

@@ -1,0 +1,117 @@
+# hf-init: `make` builds it, `make test` proves it, `make demo` shows it, `make help` lists the rest.
+# Everything lands in build/, third-party libraries in $DEPS_CACHE: see deps/build.
+VERSION := 0.1.0
+COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+
+# musl is the product; asan and tsan are the same sources against this machine's libc.
+VARIANT ?= musl
+B       := build/$(VARIANT)
+LIB     := $(patsubst %.c,$B/%.o,$(wildcard lib/*.c))
+CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
+UNIT    := $(patsubst test/unit/%.c,$B/unit/%,$(wildcard test/unit/test_*.c))
+HELP    := $(patsubst %.c,$B/%.o,$(filter-out test/unit/test_%,$(wildcard test/unit/*.c)))
+
+# A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
+ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
+  ifeq ($(origin CC),default)
+    CC := gcc
+  endif
+  export CC
+  ifneq ($(shell deps/setup build >&2 && echo done),done)
+    $(error set-up failed)
+  endif
+  DEPS := $(shell deps/build --prefix $(if $(filter musl,$(VARIANT)),musl,host))
+endif
+
+# musl has no _FORTIFY_SOURCE. The linking side (static PIE, RELRO, now, NX) is in $(DEPS)/bin/cc.
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections
+FLAGS   := -std=c11 -D_GNU_SOURCE -iquote lib -isystem $(DEPS)/include -pthread -g $(WARN) $(HARDEN) \
+           "-ffile-prefix-map=$(CURDIR)=." -ffile-prefix-map=$(DEPS)=deps
+LINK    := -Wl,--gc-sections -Wl,--build-id=none
+asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
+ifeq ($(VARIANT),musl)
+  TOOL  := $(DEPS)/bin/cc
+  FLAGS += -O2 $(CFLAGS)
+else
+  TOOL  := $(CC)
+  FLAGS += $($(VARIANT)) $(CFLAGS)
+  LINK  += $($(VARIANT))
+endif
+
+.PHONY: all test unit demo asan tsan lint format setup clean help
+.DELETE_ON_ERROR:
+.SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
+ifeq ($(MAKELEVEL),0)
+  MAKEFLAGS += -j$(shell nproc)
+endif
+Q := $(if $V,,@)# make V=1 shows the commands
+all: $(if $(CMD),build/hf-init) build/libhfinit.a
+
+build/hf-init: $B/hf-init
+	@echo "  strip $@"
+	$Qstrip -o $@ $<
+build/libhfinit.a: $B/libhfinit.a
+	$Qcp $< $@
+$B/hf-init: $(CMD) $B/libhfinit.a
+	@echo "  link  $@"
+	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
+$B/libhfinit.a: $(LIB)
+	@echo "  ar    $@"
+	$Qrm -f $@ && ar rcsD $@ $^
+$B/unit/%: $B/test/unit/%.o $(HELP) $B/libhfinit.a
+	@echo "  link  $@" && mkdir -p $(@D)
+	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
+$B/%.o: %.c $B/flags | $(DEPS)/.complete
+	@echo "  cc    $<" && mkdir -p $(@D)
+	$Q$(TOOL) $(FLAGS) -MMD -MP -c -o $@ $<
+$(DEPS)/.complete:
+	@deps/build $(if $(filter musl,$(VARIANT)),musl,host) > /dev/null
+
+# version.c alone knows version and commit, so a commit recompiles one file.
+$B/lib/version.o: private FLAGS += -DHF_INIT_VERSION='"$(VERSION)"' -DHF_INIT_COMMIT='"$(COMMIT)"'
+$B/lib/version.o: $B/commit
+# These change, and rebuild what follows from them, only when their content does.
+$B/flags: CONTENT = $(TOOL) $(FLAGS) $(LINK)
+$B/commit: CONTENT = $(VERSION) $(COMMIT)
+$B/flags $B/commit: always
+	@mkdir -p $(@D)
+	@echo '$(CONTENT)' | cmp -s - $@ || echo '$(CONTENT)' > $@
+always:
+
+unit: $(UNIT) ## unit tests, in the variant VARIANT
+	@for t in $^; do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
+	@echo "unit tests ($(VARIANT)): $(words $^) programs, all good"
+asan: ## binary and unit tests under AddressSanitizer and UBSan: build/asan/hf-init
+	@$(MAKE) --no-print-directory VARIANT=asan build/asan/hf-init unit
+tsan: ## the same under ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan build/tsan/hf-init unit
+
+# HF_INIT_BIN=build/asan/hf-init make test: the same tests with another binary
+export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
+test: all unit build/venv/ready ## unit tests, then the binary against the stand-in Hub
+	@deps/setup test
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q $(wildcard test/hub test/run)
+build/venv/ready: test/requirements.txt
+	@deps/setup test
+	@echo "  venv  build/venv: $$(grep -v '^#' $< | xargs)"
+	@python3 -m venv --clear build/venv
+	@build/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+demo: all ## the stand-in Hub, two repos into ./demo-volume, and a second run
+	@deps/setup test
+	test/demo
+lint: build/venv/ready ## formatting, cppcheck, and the house rules
+	@deps/setup lint
+	@test/lint/run
+format: build/venv/ready ## clang-format all of our C
+	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] deps/*.c)
+setup: ## installs what all of these need, and nothing else
+	@deps/setup test lint
+clean: ## removes build/; the libraries stay in $DEPS_CACHE
+	rm -rf build
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+-include $(LIB:.o=.d) $(CMD:.o=.d) $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d)

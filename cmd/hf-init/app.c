@@ -1,0 +1,94 @@
+/* app.c: what the commands have in common. */
+#include "app.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool names_setting(const struct args *args, const char *key)
+{
+    for (size_t i = 0; i < args->setting_count; i++)
+        if (strcmp(args->setting[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* -q and -v are short for a log level, unless one is given. `validate -v` means its own. */
+static int set_level(struct app *app, hfinit_error *error)
+{
+    const struct args *args = app->args;
+    bool               verbose = args->verbose && args->command->id != COMMAND_VALIDATE;
+
+    if (names_setting(args, "log-level") || names_setting(args, "log.level"))
+        return 0;
+    if (args->quiet)
+        return hfinit_set(app->h, "log-level", "warn", error);
+    return verbose ? hfinit_set(app->h, "log-level", "debug", error) : 0;
+}
+
+bool app_is_usage(const hfinit_error *error)
+{
+    return error->reason && strcmp(error->reason, "Usage") == 0;
+}
+
+int app_load(struct app *app, hfinit_error *error)
+{
+    const struct args *args = app->args;
+
+    if (set_level(app, error))
+        return -1;
+    for (size_t i = 0; i < args->setting_count; i++) {
+        const struct args_setting *setting = &args->setting[i];
+        const char                *ours = args_nearest_option(setting->key);
+
+        if (hfinit_set(app->h, setting->key, setting->value, error) == 0)
+            continue;
+        if (ours && app_is_usage(error))
+            snprintf(error->hint, sizeof(error->hint), "did you mean --%s", ours);
+        return -1;
+    }
+    return hfinit_load(app->h, args->spec_file, (const char *const *)environ, error);
+}
+
+int app_exit_code(const hfinit_error *error)
+{
+    return error->exit_code > 0 && error->exit_code < 256 ? error->exit_code : 1;
+}
+
+int app_fail(struct app *app, const hfinit_error *error)
+{
+    fflush(stdout); /* the error comes after what led to it, also in a merged stream */
+    console_error(app->console, error);
+    return app_exit_code(error);
+}
+
+/* Kubernetes mounts the file; where it does not exist, nobody asked for it. It is emptied first, so
+ * that nothing of an earlier message sticks. */
+static void leave_termination_message(struct app *app, const hfinit_error *error)
+{
+    const char *path = hfinit_termination_path(app->h);
+    const char *text = hfinit_termination_text(app->h, error);
+    int         fd;
+    ssize_t     ignored;
+
+    if (!path || !path[0] || !text)
+        return;
+    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    ignored = write(fd, text, strlen(text));
+    (void)ignored;
+    close(fd);
+}
+
+int app_finish_run(struct app *app, bool failed, const hfinit_error *error)
+{
+    static const hfinit_error none;
+    const hfinit_error       *outcome = failed ? error : &none;
+
+    leave_termination_message(app, outcome);
+    console_say(app->console, "%s", hfinit_verdict(app->h, outcome));
+    return failed ? app_exit_code(error) : 0;
+}

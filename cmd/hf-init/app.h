@@ -1,0 +1,40 @@
+/* app.h: what every command works with, and the commands. Each returns the exit code. */
+#ifndef APP_H
+#define APP_H
+
+#include "args.h"
+#include "console.h"
+#include "signals.h"
+
+struct app {
+    const struct args *args;
+    hfinit            *h;
+    struct console    *console;
+    struct signals    *signals;
+};
+
+/* The commands, in the order of the overview. Ends with a NULL name; the first is the default. */
+extern const struct command app_commands[];
+
+/* Hands the settings of the command line over and reads the spec. 0 or -1. */
+int app_load(struct app *app, hfinit_error *error);
+bool app_is_usage(const hfinit_error *error);
+/* Never 0: an error without a code is a bug. */
+int app_exit_code(const hfinit_error *error);
+/* Prints the error; returns its exit code. */
+int app_fail(struct app *app, const hfinit_error *error);
+/* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
+int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
+
+int command_run(struct app *app);
+int command_plan(struct app *app);
+int command_validate(struct app *app);
+int command_status(struct app *app);
+int command_version(struct app *app);
+int command_help(struct app *app);
+
+/* The overview with which `hf-init --help` answers, and what to try with nothing configured. */
+void help_print_overview(void);
+void help_print_hint(struct console *console);
+
+#endif

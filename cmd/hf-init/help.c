@@ -1,0 +1,163 @@
+/* help.c: the commands and everything that --help prints. Examples run as they are printed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+
+#define COMMON_OPTIONS                                                                             \
+    "  -q, --quiet          warnings and errors only\n"                                            \
+    "  -v, --verbose        say more\n"                                                            \
+    "  -h, --help           this text\n"
+
+#define SPEC_OPTIONS                                                                               \
+    "  --spec FILE          the spec, YAML or JSON; - is standard input. Else HF_INIT_SPEC,\n"     \
+    "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml, HF_INIT_REPOS\n"            \
+    "  --NAME VALUE         any setting of the spec, its path with dashes:\n"                      \
+    "                       disk.reserve is --disk-reserve, or HF_INIT_DISK_RESERVE\n"
+
+static const char run_help[] =
+    "Usage: hf-init [run] [--spec FILE] [--NAME VALUE]...\n"
+    "\n"
+    "Makes the volume match the spec: resolves each revision to a commit, checks the space,\n"
+    "fetches what is missing, verifies every file and only then gives it its name, and writes\n"
+    "the marker. Over a complete volume it ends at once. Exit code 0 means: all of it is there.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --repos LIST         [datasets/|spaces/]ORG/NAME[@REVISION], separated by commas\n"
+    "  --target DIR         where to put them\n"
+    "  --allow LIST         only files that match one of these patterns\n"
+    "  --ignore LIST        but not those that match one of these\n"
+    "  --layout dir|cache   plain files, or the cache that huggingface_hub reads\n"
+    "  --token-file PATH    a file with the token; HF_TOKEN works as well\n"
+    "  --dry-run            print the plan and touch nothing, as hf-init plan does\n" COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init run --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
+    "  hf-init run --repos Qwen/Qwen2.5-0.5B-Instruct@main --target ./models --allow '*.json'\n"
+    "  hf-init run --spec spec.yaml --log-level debug\n"
+    "\n"
+    "Exit codes: 0 done; 2 spec or usage; 10 token; 11 gated or forbidden; 12 not found;\n"
+    "13 certificate; 20 space; 21 I/O; 22 permissions; 30 network; 31 rate limit; 32 server or\n"
+    "proxy; 33 deadline; 40 integrity; 42 unsafe name; 50 lock; 60 offline; 143, 130 stopped.\n";
+
+static const char plan_help[] =
+    "Usage: hf-init plan [--spec FILE] [--NAME VALUE]... [--json]\n"
+    "\n"
+    "Resolves the spec against the Hub and prints what a run would fetch and whether it fits.\n"
+    "Touches nothing. Exit code 20: it would not fit.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --json               the plan as JSON\n" COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
+    "  hf-init plan --spec spec.yaml --json\n";
+
+static const char validate_help[] =
+    "Usage: hf-init validate [--spec FILE] [--NAME VALUE]... [-v]\n"
+    "\n"
+    "Checks the spec without touching network or volume. With -v it prints each effective value\n"
+    "and where it comes from; secrets are not shown.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init validate --spec spec.yaml\n"
+    "  hf-init validate --spec spec.yaml -v\n";
+
+static const char status_help[] =
+    "Usage: hf-init status [--spec FILE] [--NAME VALUE]... [--json]\n"
+    "\n"
+    "Prints how far the run on the spec's volume is, or how it ended. Made for exec probes:\n"
+    "exit code 0 complete, 3 not yet, else the exit code of the failure.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --json               the status document as it is\n" COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init status --spec spec.yaml\n"
+    "  kubectl exec POD -c CONTAINER -- hf-init status\n";
+
+static const char version_help[] =
+    "Usage: hf-init version [--json]\n"
+    "\n"
+    "Prints version and commit, the libraries inside, and the date of the built-in roots.\n"
+    "\n"
+    "Examples:\n"
+    "  hf-init version\n"
+    "  hf-init version --json\n";
+
+static const char help_help[] =
+    "Usage: hf-init help [COMMAND]\n"
+    "\n"
+    "Examples:\n"
+    "  hf-init help\n"
+    "  hf-init help plan\n";
+
+static const char later_help[] = "This command is not in this version yet.\n";
+
+enum { WISH = ARGS_SETTINGS, SHOW = ARGS_SETTINGS | ARGS_JSON };
+
+const struct command app_commands[] = {
+    {"run", COMMAND_RUN, WISH | ARGS_DRY_RUN, "make the volume match the spec; the default",
+     run_help},
+    {"plan", COMMAND_PLAN, SHOW | ARGS_DRY_RUN, "print what a run would fetch and whether it fits",
+     plan_help},
+    {"validate", COMMAND_VALIDATE, WISH, "check the spec without network", validate_help},
+    {"status", COMMAND_STATUS, SHOW, "how far the run on a volume is; an exec probe", status_help},
+    {"version", COMMAND_VERSION, ARGS_JSON, "version, libraries, date of the roots", version_help},
+    {"help", COMMAND_HELP, ARGS_WORDS, "this overview, or the help of a command", help_help},
+    {"download", COMMAND_LATER, 0, NULL, later_help},
+    {"storage-initializer", COMMAND_LATER, 0, NULL, later_help},
+    {"ls", COMMAND_LATER, 0, NULL, later_help},
+    {"verify", COMMAND_LATER, 0, NULL, later_help},
+    {"wait", COMMAND_LATER, 0, NULL, later_help},
+    {"prune", COMMAND_LATER, 0, NULL, later_help},
+    {NULL, COMMAND_LATER, 0, NULL, NULL},
+};
+
+void help_print_overview(void)
+{
+    printf("hf-init %s fetches Hugging Face repos onto a volume before a pod starts.\n\n"
+           "Usage: hf-init [COMMAND] [OPTIONS]\n\nCommands:\n",
+           hfinit_version());
+    for (size_t i = 0; app_commands[i].name; i++)
+        if (app_commands[i].summary)
+            printf("  %-10s %s\n", app_commands[i].name, app_commands[i].summary);
+    fputs("\n"
+          "Try it:\n"
+          "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
+          "  hf-init run --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
+          "\n"
+          "In a pod: a spec in /etc/hf-init/spec.yaml, or HF_INIT_REPOS and HF_INIT_TARGET.\n"
+          "hf-init COMMAND --help says more about a command.\n",
+          stdout);
+}
+
+void help_print_hint(struct console *console)
+{
+    console_say(console, "Usage: hf-init [COMMAND] [OPTIONS]; hf-init --help lists them. Try:");
+    console_say(console, "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models");
+    console_say(console, "In a pod: a spec in /etc/hf-init/spec.yaml, or HF_INIT_REPOS and "
+                         "HF_INIT_TARGET.");
+}
+
+int command_help(struct app *app)
+{
+    const struct args    *args = app->args;
+    const struct command *about = args->help && !args->by_default ? args->command : NULL;
+    hfinit_error          error;
+
+    if (!args->help && args->word_count) {
+        about = args_find_command(app_commands, args->word[0]);
+        if (!about) {
+            args_unknown_command(app_commands, args->word[0], &error);
+            return app_fail(app, &error);
+        }
+    }
+    if (about)
+        fputs(about->help, stdout);
+    else
+        help_print_overview();
+    return 0;
+}

@@ -1,0 +1,93 @@
+/* main.c: the process. Signals first, then arguments, then one command; the work is the library's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app.h"
+
+/* Started with a standard descriptor closed, the first file opened would get its number, and log
+ * lines would end up in a model. Without /dev, an unwritable descriptor does as well. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        if (open("/dev/null", O_RDWR) < 0 && open("/", O_RDONLY | O_DIRECTORY) < 0)
+            return;
+    }
+}
+
+/* A token is in memory: no core file, no debugger of the same user, and nothing gained by exec. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifndef __SANITIZE_ADDRESS__ /* its leak check attaches to the process */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static int answer_later(struct app *app)
+{
+    hfinit_error error;
+
+    args_usage(&error, "hf-init --help lists what it can do",
+               "hf-init %s is not in this version (%s) yet", app->args->command->name,
+               hfinit_version());
+    return app_fail(app, &error);
+}
+
+static int dispatch(struct app *app)
+{
+    const struct args *args = app->args;
+
+    if (args->help)
+        return command_help(app);
+    switch (args->command->id) {
+    case COMMAND_RUN: return args->dry_run ? command_plan(app) : command_run(app);
+    case COMMAND_PLAN: return command_plan(app);
+    case COMMAND_VALIDATE: return command_validate(app);
+    case COMMAND_STATUS: return command_status(app);
+    case COMMAND_VERSION: return command_version(app);
+    case COMMAND_HELP: return command_help(app);
+    case COMMAND_LATER: break;
+    }
+    return answer_later(app);
+}
+
+int main(int argc, char **argv)
+{
+    struct signals signals;
+    struct console console;
+    struct args    args;
+    struct app     app = {.args = &args, .console = &console, .signals = &signals};
+    hfinit_error   error;
+    int            code;
+
+    occupy_standard_descriptors();
+    signals_start(&signals);
+    keep_memory_private();
+    console_init(&console, STDERR_FILENO);
+    app.h = hfinit_new();
+    hfinit_set_log(app.h, console_log, &console);
+    hfinit_set_terminal(app.h, console.is_terminal);
+
+    if (args_parse(&args, app_commands, argc, argv, &error) == 0)
+        code = dispatch(&app);
+    else if (!args.command || args.command->id == COMMAND_RUN)
+        code = app_finish_run(&app, true, &error); /* a pod with a slip in its args: say it there */
+    else
+        code = app_fail(&app, &error);
+
+    if (console_finish_stdout(&error) != 0 && code == 0)
+        code = app_fail(&app, &error);
+    args_release(&args);
+    hfinit_free(app.h);
+    return code;
+}

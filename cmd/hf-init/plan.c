@@ -1,0 +1,198 @@
+/* plan.c: `hf-init plan`: what a run would do, as a table or as JSON on standard output. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "table.h"
+
+/* "main -> 0123456789ab", or just the commit if that is what was asked for. */
+static void format_revision(const hfinit_plan_repo *repo, char *out, size_t size)
+{
+    if (!repo->commit[0])
+        snprintf(out, size, "%s", repo->revision);
+    else if (strcmp(repo->revision, repo->commit) == 0)
+        snprintf(out, size, "%.12s", repo->commit);
+    else
+        snprintf(out, size, "%s -> %.12s", repo->revision, repo->commit);
+}
+
+static void add_repo(struct table *table, const hfinit_plan_repo *repo)
+{
+    char name[256], revision[320], files[32];
+
+    snprintf(name, sizeof(name), "%s%s",
+             strcmp(repo->type, "dataset") == 0 ? "datasets/"
+             : strcmp(repo->type, "space") == 0 ? "spaces/"
+                                                : "",
+             repo->id);
+    format_revision(repo, revision, sizeof(revision));
+    table_row(table);
+    table_cell(table, name);
+    table_cell(table, revision);
+    if (repo->failed) {
+        for (int i = 0; i < 3; i++)
+            table_cell(table, "-");
+        table_cell(table, repo->optional ? "failed (optional)" : "failed");
+        return;
+    }
+    snprintf(files, sizeof(files), "%" PRIu64, repo->files);
+    table_cell(table, files);
+    table_bytes(table, repo->bytes);
+    table_bytes(table, repo->bytes_present);
+    table_bytes(table, repo->bytes_to_fetch);
+}
+
+static void print_repos(const hfinit_plan *plan)
+{
+    static const char *const head[] = {"REPO", "REVISION", ">FILES", ">SIZE", ">THERE",
+                                       ">TO FETCH", NULL};
+    struct table table;
+    char         files[32];
+
+    table_init(&table, head);
+    for (size_t i = 0; i < plan->repo_count; i++)
+        add_repo(&table, &plan->repo[i]);
+    if (plan->repo_count > 1) {
+        snprintf(files, sizeof(files), "%" PRIu64, plan->files);
+        table_row(&table);
+        table_cell(&table, "all");
+        table_cell(&table, "");
+        table_cell(&table, files);
+        table_bytes(&table, plan->bytes);
+        table_bytes(&table, plan->bytes_present);
+        table_bytes(&table, plan->bytes_to_fetch);
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+}
+
+static void print_volumes(const hfinit_plan *plan)
+{
+    static const char *const head[] = {"VOLUME", ">TO WRITE", ">RESERVE", ">FREE", ">SIZE",
+                                       "FITS", NULL};
+    struct table table;
+
+    if (!plan->volume_count)
+        return;
+    putchar('\n');
+    table_init(&table, head);
+    for (size_t i = 0; i < plan->volume_count; i++) {
+        const hfinit_plan_volume *volume = &plan->volume[i];
+
+        table_row(&table);
+        table_cell(&table, volume->path);
+        table_bytes(&table, volume->need_bytes);
+        table_bytes(&table, volume->reserve_bytes);
+        table_bytes(&table, volume->free_bytes);
+        table_bytes(&table, volume->total_bytes);
+        table_cell(&table, volume->fits ? "yes" : "NO");
+    }
+    table_print(&table, stdout);
+    table_release(&table);
+}
+
+static void print_failures(const hfinit_plan *plan)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < plan->repo_count; i++) {
+        if (!plan->repo[i].failed)
+            continue;
+        fputs(first ? "\n" : "", stdout);
+        first = false;
+        table_print_line(stdout, plan->repo[i].id);
+        fputs(": ", stdout);
+        table_print_line(stdout, plan->repo[i].error);
+        putchar('\n');
+    }
+}
+
+static void print_table(const hfinit_plan *plan)
+{
+    print_repos(plan);
+    print_volumes(plan);
+    print_failures(plan);
+}
+
+/* ---- JSON ---- */
+
+static void print_text(const char *key, const char *text, const char *after)
+{
+    printf("\"%s\": ", key);
+    table_print_json(stdout, text);
+    fputs(after, stdout);
+}
+
+static void print_number(const char *key, uint64_t number, const char *after)
+{
+    printf("\"%s\": %" PRIu64 "%s", key, number, after);
+}
+
+static void print_json_repo(const hfinit_plan_repo *repo)
+{
+    fputs("    {", stdout);
+    print_text("type", repo->type, ", ");
+    print_text("id", repo->id, ", ");
+    print_text("revision", repo->revision, ", ");
+    if (repo->commit[0])
+        print_text("commit", repo->commit, ", ");
+    print_text("folder", repo->folder, ", ");
+    printf("\"optional\": %s, ", repo->optional ? "true" : "false");
+    if (repo->failed)
+        print_text("error", repo->error, ", ");
+    print_number("files", repo->files, ", ");
+    print_number("filesPresent", repo->files_present, ", ");
+    print_number("bytes", repo->bytes, ", ");
+    print_number("bytesPresent", repo->bytes_present, ", ");
+    print_number("bytesToFetch", repo->bytes_to_fetch, "}");
+}
+
+static void print_json_volume(const hfinit_plan_volume *volume)
+{
+    fputs("    {", stdout);
+    print_text("path", volume->path, ", ");
+    print_number("needBytes", volume->need_bytes, ", ");
+    print_number("reserveBytes", volume->reserve_bytes, ", ");
+    print_number("freeBytes", volume->free_bytes, ", ");
+    print_number("totalBytes", volume->total_bytes, ", ");
+    printf("\"fits\": %s}", volume->fits ? "true" : "false");
+}
+
+static void print_json(const hfinit_plan *plan)
+{
+    fputs("{\n  \"schema\": \"hf-init/plan/v1\",\n  \"repos\": [", stdout);
+    for (size_t i = 0; i < plan->repo_count; i++) {
+        fputs(i ? ",\n" : "\n", stdout);
+        print_json_repo(&plan->repo[i]);
+    }
+    fputs(plan->repo_count ? "\n  ],\n  \"volumes\": [" : "],\n  \"volumes\": [", stdout);
+    for (size_t i = 0; i < plan->volume_count; i++) {
+        fputs(i ? ",\n" : "\n", stdout);
+        print_json_volume(&plan->volume[i]);
+    }
+    fputs(plan->volume_count ? "\n  ],\n  \"totals\": {" : "],\n  \"totals\": {", stdout);
+    print_number("files", plan->files, ", ");
+    print_number("bytes", plan->bytes, ", ");
+    print_number("bytesPresent", plan->bytes_present, ", ");
+    print_number("bytesToFetch", plan->bytes_to_fetch, "}\n}\n");
+}
+
+int command_plan(struct app *app)
+{
+    hfinit_error error = {0};
+    hfinit_plan  plan = {0};
+    int          rc;
+
+    if (app_load(app, &error) != 0)
+        return app_fail(app, &error);
+    rc = hfinit_make_plan(app->h, &plan, &error);
+    if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */
+        if (app->args->json)
+            print_json(&plan);
+        else
+            print_table(&plan);
+    }
+    hfinit_plan_release(&plan);
+    return rc ? app_fail(app, &error) : 0;
+}

@@ -1,0 +1,107 @@
+/* signals.c: see signals.h. */
+#include "signals.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    /* A run stops within 2 s. One that does not hangs, perhaps in a dead NFS server: leave with the
+     * right code rather than be killed with the wrong one. */
+    PATIENCE_S = 5,
+    THREAD_STACK_BYTES = 256 * 1024,
+};
+
+static int exit_code_of(int signal)
+{
+    return signal == SIGINT ? 130 : 143;
+}
+
+/* Is there anything to put in order? Then it is told to. */
+static bool begin_stop(struct signals *s, int signal)
+{
+    bool wait;
+
+    pthread_mutex_lock(&s->lock);
+    wait = s->run || s->is_finishing;
+    if (s->run)
+        hfinit_cancel(s->run, signal == SIGINT);
+    pthread_mutex_unlock(&s->lock);
+    return wait;
+}
+
+static void leave(const char *why, size_t len, int signal)
+{
+    ssize_t ignored = write(STDERR_FILENO, why, len);
+
+    (void)ignored;
+    _exit(exit_code_of(signal));
+}
+
+static void *watch(void *user)
+{
+    static const char       late[] = "hf-init: did not stop within 5 s, leaving at once\n";
+    struct signals         *s = user;
+    const struct timespec   patience = {.tv_sec = PATIENCE_S};
+    int                     first = 0, second;
+
+    while (sigwait(&s->set, &first) != 0)
+        ;
+    if (!begin_stop(s, first))
+        _exit(exit_code_of(first));
+    do
+        second = sigtimedwait(&s->set, NULL, &patience);
+    while (second < 0 && errno == EINTR);
+    if (second < 0)
+        leave(late, sizeof(late) - 1, first);
+    _exit(exit_code_of(second));
+}
+
+/* What the one who started us ignores (nohup, a shell's background job) stays ignored. */
+static void add_unless_ignored(sigset_t *set, int signal)
+{
+    struct sigaction action;
+
+    if (sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+        return;
+    sigaddset(set, signal);
+}
+
+void signals_start(struct signals *signals)
+{
+    pthread_attr_t attr;
+    pthread_t      thread;
+    int            failed;
+
+    *signals = (struct signals){.lock = PTHREAD_MUTEX_INITIALIZER};
+    sigemptyset(&signals->set);
+    sigaddset(&signals->set, SIGTERM);
+    add_unless_ignored(&signals->set, SIGINT);
+    add_unless_ignored(&signals->set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed connection or reader is an error value, not death */
+    signal(SIGXFSZ, SIG_IGN); /* likewise a file size limit: EFBIG */
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+    failed = pthread_create(&thread, &attr, watch, signals);
+    pthread_attr_destroy(&attr);
+    if (failed)
+        pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
+}
+
+void signals_guard(struct signals *signals, hfinit *run)
+{
+    pthread_mutex_lock(&signals->lock);
+    signals->run = run;
+    pthread_mutex_unlock(&signals->lock);
+}
+
+void signals_unguard(struct signals *signals)
+{
+    pthread_mutex_lock(&signals->lock);
+    signals->run = NULL;
+    signals->is_finishing = true;
+    pthread_mutex_unlock(&signals->lock);
+}

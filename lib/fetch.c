@@ -1,0 +1,152 @@
+/* fetch.c: sets up lanes and finishers, waits for them, keeps the caller's clock ticking. */
+#include "fetch.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "cgroup.h"
+#include "fetch_lane.h"
+
+enum { LANES_MAX = 4, FINISHERS = 4, REQUESTS_AUTO = 32, TICK_MS = 100 };
+
+int fetch_new(const struct fetch_config *config, struct fetch **out, struct err *err)
+{
+    struct fetch *fetch = mem_alloc(sizeof(*fetch));
+
+    (void)err;
+    fetch->config = *config;
+    transfer_env_init(&fetch->env, config->spec, &config->clock, config->log, config->progress);
+    *out = fetch;
+    return 0;
+}
+
+void fetch_free(struct fetch *fetch)
+{
+    if (!fetch)
+        return;
+    transfer_env_release(&fetch->env);
+    free(fetch);
+}
+
+int fetch_tick(struct fetch *fetch, struct err *err)
+{
+    return fetch->config.tick ? fetch->config.tick(fetch->config.user, err) : 0;
+}
+
+struct crew {
+    struct lane *lane[LANES_MAX];
+    size_t       lane_count;
+    pthread_t    finisher[FINISHERS];
+    size_t       finisher_count;
+};
+
+static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
+{
+    unsigned lanes = spec->threads ? spec->threads : cgroup_cpus();
+
+    if (lanes > LANES_MAX)
+        lanes = LANES_MAX;
+    if (lanes > q->connections)
+        lanes = q->connections;
+    return q->file_count < lanes ? 1 : lanes;
+}
+
+static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lanes)
+{
+    struct lane_limits limits = {.bulk = q->connections / lanes};
+
+    limits.requests = spec->connections ? limits.bulk : REQUESTS_AUTO / lanes;
+    return limits;
+}
+
+static int start_lanes(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
+{
+    unsigned           lanes = lanes_wanted(fetch->config.spec, q);
+    struct lane_limits limits = limits_of(fetch->config.spec, q, lanes);
+    struct http_config http = fetch->config.http;
+
+    http.max_connections = limits.requests + limits.bulk;
+    q->lane_http = mem_alloc(LANES_MAX * sizeof(struct http *));
+    for (unsigned i = 0; i < lanes; i++)
+        if (http_new(&http, &q->lane_http[i], err))
+            return -1;
+    q->lane_count = lanes; /* complete before the first lane can wake another */
+    for (unsigned i = 0; i < lanes; i++) {
+        if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
+            return -1;
+        crew->lane_count++;
+    }
+    return 0;
+}
+
+static int start_crew(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
+{
+    for (size_t i = 0; i < FINISHERS; i++) {
+        int rc = pthread_create(&crew->finisher[i], NULL, finisher_main, q);
+
+        if (rc != 0 && i == 0)
+            return err_sys(err, rc, "start a hashing thread");
+        if (rc != 0)
+            break; /* fewer will do */
+        crew->finisher_count++;
+    }
+    return start_lanes(fetch, q, crew, err);
+}
+
+static void wait_a_tick(struct queue *q)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TICK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&q->lock);
+    if (q->left > 0 && !atomic_load(&q->stopping))
+        pthread_cond_timedwait(&q->changed, &q->lock, &until);
+    pthread_mutex_unlock(&q->lock);
+}
+
+static void share_bandwidth(const struct spec *spec, struct queue *q, struct crew *crew)
+{
+    unsigned active = atomic_load(&q->active_requests);
+
+    for (size_t i = 0; spec->bandwidth_bytes_per_s && i < crew->lane_count; i++)
+        lane_set_speed(crew->lane[i], spec->bandwidth_bytes_per_s / (active ? active : 1) + 1);
+}
+
+static int watch(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
+{
+    while (!queue_is_over(q)) {
+        if (fetch_tick(fetch, err))
+            return -1;
+        share_bandwidth(fetch->config.spec, q, crew);
+        wait_a_tick(q);
+    }
+    return 0;
+}
+
+int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *place, size_t count,
+                struct err *err)
+{
+    struct queue q;
+    struct crew  crew = {0};
+    int          rc;
+
+    if (queue_init(&q, fetch, plan, place, count, err))
+        return -1;
+    rc = q.left ? start_crew(fetch, &q, &crew, err) : 0;
+    if (rc == 0)
+        rc = watch(fetch, &q, &crew, err);
+    queue_stop(&q);
+    for (size_t i = 0; i < crew.lane_count; i++)
+        lane_join(crew.lane[i]);
+    for (size_t i = crew.lane_count; i < q.lane_count; i++)
+        http_free(q.lane_http[i]);
+    for (size_t i = 0; i < crew.finisher_count; i++)
+        pthread_join(crew.finisher[i], NULL);
+    queue_release(&q);
+    return rc;
+}

@@ -1,0 +1,394 @@
+/* fetch_lane.c: takes parts from the queue, moves their bytes to the partial, says what arrived.
+ *
+ * Written as if it were alone: everything below struct lane is this thread's own. Bytes are gathered
+ * to 256 KiB before they are written, hashed on the way while they are warm if the part is at the
+ * file's front, and noted in the journal every 4 MiB. */
+#include "fetch_lane.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GATHER_BYTES = 256 * 1024, JOURNAL_EVERY_BYTES = 4 * 1024 * 1024, TURN_MS = 250 };
+
+struct lane {
+    struct queue        *queue;
+    struct lane_limits   limits;
+    struct transfer_loop loop;
+    struct lane_part    *part; /* list */
+    unsigned             bulk_count, small_count;
+    pthread_t            thread;
+    _Atomic uint64_t     speed;
+};
+
+struct lane_part {
+    struct lane      *lane;
+    struct lane_part *next;
+    struct part       part;
+    struct transfer   transfer;
+    bool              small;
+    bool              hashes;    /* it feeds the file's hash */
+    bool              in_full;   /* the request that runs asked for the whole file */
+    uint64_t          written;   /* [range.begin, written) is in the partial */
+    uint64_t          journaled; /* … and in its journal */
+    unsigned char    *gather;    /* owned; bytes from `written` on */
+    size_t            gathered, gather_size;
+};
+
+static struct fetch_active *active_of(const struct lane_part *p)
+{
+    return p->part.file->active;
+}
+
+static uint64_t received(const struct lane_part *p)
+{
+    return p->written + p->gathered;
+}
+
+/* --- bytes --- */
+
+static int journal(struct lane_part *p, struct err *err)
+{
+    struct range r = {p->journaled, p->written};
+
+    if (range_is_empty(r))
+        return 0;
+    if (store_partial_mark(active_of(p)->partial, r, err))
+        return -1;
+    p->journaled = p->written;
+    return 0;
+}
+
+static int flush(struct lane_part *p, struct err *err)
+{
+    struct range r = {p->written, received(p)};
+
+    if (range_is_empty(r))
+        return 0;
+    if (store_partial_write(active_of(p)->partial, p->gather, p->gathered, p->written, err))
+        return -1;
+    if (p->hashes)
+        digest_add(&active_of(p)->hash, p->gather, p->gathered);
+    p->written = r.end;
+    p->gathered = 0;
+    queue_wrote(p->lane->queue, p->part.file, r);
+    if (p->written - p->journaled >= JOURNAL_EVERY_BYTES)
+        return journal(p, err);
+    return 0;
+}
+
+static int on_body(void *owner, const void *data, size_t len, struct err *err)
+{
+    struct lane_part    *p = owner;
+    const unsigned char *from = data;
+
+    if (len > p->part.range.end - received(p))
+        return err_set(err, ERR_INTEGRITY,
+                       "the server sends more than the %" PRIu64 " bytes of the listing",
+                       p->part.file->plan->size_bytes);
+    while (len > 0) {
+        size_t room = p->gather_size - p->gathered;
+        size_t take = len < room ? len : room;
+
+        memcpy(p->gather + p->gathered, from, take);
+        p->gathered += take;
+        from += take;
+        len -= take;
+        if (p->gathered == p->gather_size && flush(p, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* --- the request and its answer --- */
+
+static void make_url(void *owner, struct str endpoint, struct buf *out)
+{
+    const struct lane_part   *p = owner;
+    const struct fetch_place *place = p->part.file->place;
+
+    hub_url_resolve(out, endpoint, place->repo->type, place->repo->id, str_from(place->commit),
+                    p->part.file->plan->path);
+}
+
+static bool wanted(void *owner, struct range *range)
+{
+    struct lane_part *p = owner;
+    uint64_t          at = received(p);
+
+    p->in_full = at == 0 && p->part.range.end == p->part.file->plan->size_bytes;
+    *range = (struct range){at, p->part.range.end};
+    return !p->in_full;
+}
+
+static bool direct_url(void *owner, struct buf *out)
+{
+    struct lane_part *p = owner;
+
+    return queue_direct_url(p->lane->queue, p->part.file, out);
+}
+
+static void learnt_url(void *owner, struct str url_or_empty)
+{
+    struct lane_part *p = owner;
+
+    queue_learn_url(p->lane->queue, p->part.file, url_or_empty);
+}
+
+static int check_length(const struct lane_part *p, const struct http_reply *reply, struct err *err)
+{
+    struct str text = http_reply_header(reply, STR("content-length"));
+    uint64_t   length, want = p->part.range.end - received(p);
+
+    if (!text.p) /* chunked, or a mirror that does not know; the end is checked by counting */
+        return 0;
+    if (!str_to_u64(text, &length))
+        return err_set(err, ERR_BAD_ANSWER, "its Content-Length is not a number");
+    if (length == want)
+        return 0;
+    if (hub_is_html(reply, (struct str){"", 0}))
+        return err_set(err, ERR_PROXY,
+                       "an HTML page of %" PRIu64 " bytes came where a file of %" PRIu64
+                       " bytes should be",
+                       length, want);
+    return err_set(err, ERR_INTEGRITY,
+                   "the server has %" PRIu64 " bytes where the listing promises %" PRIu64, length,
+                   want);
+}
+
+static int check_range(struct lane_part *p, const struct http_reply *reply, struct err *err)
+{
+    struct range r;
+    uint64_t     total, size = p->part.file->plan->size_bytes;
+
+    if (reply->status == 200) {
+        queue_restart_in_one_piece(p->lane->queue, p->part.file);
+        return err_set(err, ERR_BAD_ANSWER, "the server ignores Range requests");
+    }
+    if (reply->status != 206 || !hub_read_content_range(reply, &r, &total))
+        return err_set(err, ERR_BAD_ANSWER, "a range was asked for, and the answer (%ld) does not "
+                                            "say which bytes it holds",
+                       reply->status);
+    if (r.begin != received(p) || r.end != p->part.range.end || total != size)
+        return err_set(err, ERR_BAD_ANSWER,
+                       "bytes %" PRIu64 "-%" PRIu64 " of %" PRIu64 " were asked for, but %" PRIu64
+                       "-%" PRIu64 " of %" PRIu64 " came",
+                       received(p), p->part.range.end, size, r.begin, r.end, total);
+    return 0;
+}
+
+static int on_reply(void *owner, const struct http_reply *reply, struct err *err)
+{
+    struct lane_part *p = owner;
+    struct str        encoding = http_reply_header(reply, STR("content-encoding"));
+
+    if (encoding.len && !str_eq_nocase(encoding, STR("identity")))
+        return err_set(err, ERR_BAD_ANSWER, "the server compressed the file (%.*s) unasked",
+                       STR_ARG(encoding));
+    if (!p->in_full && check_range(p, reply, err))
+        return -1;
+    if (p->in_full && reply->status != 200)
+        return err_set(err, ERR_BAD_ANSWER, "status %ld where 200 was expected", reply->status);
+    return check_length(p, reply, err);
+}
+
+static int on_complete(void *owner, const struct http_reply *reply, struct err *err)
+{
+    struct lane_part *p = owner;
+
+    (void)reply;
+    if (flush(p, err) || journal(p, err))
+        return -1;
+    if (p->written < p->part.range.end)
+        return err_set(err, ERR_UNREACHABLE, "the answer ended after %" PRIu64 " of %" PRIu64
+                                             " bytes",
+                       p->written - p->part.range.begin, range_len(p->part.range));
+    return 0;
+}
+
+/* --- beginning and ending a part --- */
+
+static void on_end(void *owner, const struct err *err);
+
+static const struct transfer_ops ops = {
+    .make_url = make_url,
+    .wanted = wanted,
+    .direct_url = direct_url,
+    .learnt_url = learnt_url,
+    .on_reply = on_reply,
+    .on_body = on_body,
+    .on_complete = on_complete,
+    .on_end = on_end,
+};
+
+static void begin_part(struct lane *lane, bool small, const struct part *part)
+{
+    struct lane_part        *p = mem_alloc(sizeof(*p));
+    const struct spec_repo  *repo = part->file->place->repo;
+    uint64_t                 len = range_len(part->range);
+
+    p->lane = lane;
+    p->part = *part;
+    p->small = small;
+    p->written = p->journaled = part->range.begin;
+    p->gather_size = len < GATHER_BYTES ? (size_t)len : GATHER_BYTES;
+    p->gather = mem_alloc(p->gather_size);
+    p->hashes = queue_hash_take(lane->queue, part->file, part->range.begin);
+    p->transfer = (struct transfer){
+        .ops = &ops,
+        .owner = p,
+        .type = repo->type,
+        .id = repo->id,
+        .revision = repo->revision,
+        .path = part->file->plan->path,
+        .bucket = GATE_RESOLVERS,
+        .may_http2 = small,
+        .endpoint = part->file->endpoint,
+    };
+    p->next = lane->part;
+    lane->part = p;
+    *(small ? &lane->small_count : &lane->bulk_count) += 1;
+    transfer_start(&lane->loop, &p->transfer);
+}
+
+static void unlink_part(struct lane_part *p)
+{
+    struct lane_part **at = &p->lane->part;
+
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    *(p->small ? &p->lane->small_count : &p->lane->bulk_count) -= 1;
+}
+
+/* Hands the part back with all that arrived of it. What cannot be kept now is fetched again. */
+static void give_back(struct lane_part *p)
+{
+    struct err ignored;
+
+    if (flush(p, &ignored) == 0)
+        journal(p, &ignored);
+    if (p->hashes)
+        queue_hash_done(p->lane->queue, p->part.file);
+    p->hashes = false;
+    queue_give_back(p->lane->queue, &p->part, p->written);
+}
+
+static void part_free(struct lane_part *p)
+{
+    unlink_part(p);
+    free(p->gather);
+    free(p);
+}
+
+static void take_more(struct lane *lane, const struct lane_part *after);
+
+/* Bytes that are wrong, not missing: what is there of the file cannot be trusted either. */
+static bool starts_from_scratch(const struct lane_part *p, const struct err *err)
+{
+    return err->kind == ERR_INTEGRITY && p->part.file->mismatches == 0;
+}
+
+static void on_end(void *owner, const struct err *err)
+{
+    struct lane_part *p = owner;
+    struct lane      *lane = p->lane;
+
+    if (err && !queue_must_stop(lane->queue, p->part.file)) {
+        if (starts_from_scratch(p, err)) {
+            p->part.file->mismatches++;
+            queue_restart_in_one_piece(lane->queue, p->part.file);
+        } else {
+            queue_fail(lane->queue, p->part.file, err);
+        }
+    }
+    give_back(p);
+    if (!err)
+        take_more(lane, p);
+    part_free(p);
+}
+
+static void drop_part(struct lane_part *p)
+{
+    transfer_cancel(&p->transfer);
+    give_back(p);
+    part_free(p);
+}
+
+/* --- the loop --- */
+
+static void take_more(struct lane *lane, const struct lane_part *after)
+{
+    struct part part;
+
+    while (lane->small_count < lane->limits.requests &&
+           lane->loop.count < 2u * lane->limits.requests &&
+           queue_take(lane->queue, true, NULL, &part) > 0)
+        begin_part(lane, true, &part);
+    while (lane->bulk_count - (after && !after->small) < lane->limits.bulk &&
+           queue_take(lane->queue, false, after && !after->small ? &after->part : NULL, &part) > 0)
+        begin_part(lane, false, &part);
+}
+
+static void drop_stopped(struct lane *lane)
+{
+    struct lane_part *next;
+
+    for (struct lane_part *p = lane->part; p; p = next) {
+        next = p->next;
+        if (queue_must_stop(lane->queue, p->part.file))
+            drop_part(p);
+    }
+}
+
+static void *lane_main(void *arg)
+{
+    struct lane *lane = arg;
+    struct err   err = {0};
+    size_t       counted = 0;
+
+    while (!queue_is_over(lane->queue)) {
+        take_more(lane, NULL);
+        http_set_speed(lane->loop.http, atomic_load(&lane->speed));
+        if (transfer_turn(&lane->loop, -1, TURN_MS, &err))
+            die("lane: %s", err.text);
+        atomic_fetch_add(&lane->queue->active_requests,
+                         (unsigned)lane->loop.active_count - (unsigned)counted);
+        counted = lane->loop.active_count;
+        drop_stopped(lane);
+    }
+    while (lane->part)
+        drop_part(lane->part);
+    atomic_fetch_sub(&lane->queue->active_requests, (unsigned)counted);
+    return NULL;
+}
+
+int lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
+               struct err *err)
+{
+    struct lane *lane = mem_alloc(sizeof(*lane));
+    int          rc;
+
+    lane->queue = q;
+    lane->limits = limits;
+    lane->loop = (struct transfer_loop){.env = &q->fetch->env, .http = http};
+    rc = pthread_create(&lane->thread, NULL, lane_main, lane);
+    if (rc != 0) {
+        free(lane);
+        return err_sys(err, rc, "start a network thread");
+    }
+    *out = lane;
+    return 0;
+}
+
+void lane_join(struct lane *lane)
+{
+    pthread_join(lane->thread, NULL);
+    http_free(lane->loop.http);
+    free(lane);
+}
+
+void lane_set_speed(struct lane *lane, uint64_t bytes_per_s)
+{
+    atomic_store(&lane->speed, bytes_per_s);
+}

@@ -1,0 +1,25 @@
+/* fetch_lane.h: a thread that moves parts; and the finishers, who hash and publish. */
+#ifndef HFI_FETCH_LANE_H
+#define HFI_FETCH_LANE_H
+
+#include "fetch_queue.h"
+
+/* Shares of the whole run's limits; at least 1 each. */
+struct lane_limits {
+    unsigned requests; /* at a time, in all */
+    unsigned bulk;     /* of these, for files over FETCH_SMALL_BYTES */
+};
+
+struct lane; /* heap; one thread */
+
+/* Takes `http` over. ERR_INTERNAL if no thread can be had. */
+int  lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
+                struct err *err);
+void lane_join(struct lane *lane); /* after queue_is_over or queue_stop; frees */
+/* Ceiling per request, read by the lane each turn; 0: none. */
+void lane_set_speed(struct lane *lane, uint64_t bytes_per_s);
+
+/* The body of a finisher's thread; arg is the struct queue. (fetch_finish.c) */
+void *finisher_main(void *arg);
+
+#endif

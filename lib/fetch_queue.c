@@ -1,0 +1,617 @@
+/* fetch_queue.c: see fetch_queue.h. Every function takes the lock itself; those that end in
+ * _locked expect it. */
+#include "fetch_queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PART_MIN_BYTES = 8 * 1024 * 1024,
+    PART_MAX_BYTES = 64 * 1024 * 1024,
+    CONNECTIONS_AUTO = 16, /* for bulk; issue of goodput control, not of correctness */
+    OPEN_FILES_AUTO = 16,
+};
+
+/* --- setting up --- */
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct plan_file *x = (*(struct fetch_file *const *)a)->plan;
+    const struct plan_file *y = (*(struct fetch_file *const *)b)->plan;
+
+    if (x->size_bytes != y->size_bytes)
+        return x->size_bytes > y->size_bytes ? -1 : 1;
+    return str_cmp(x->path, y->path);
+}
+
+/* One file of each repo goes first: if a repo is gated, its first request says so, and we learn it
+ * before gigabytes of its neighbour were fetched. */
+static void scouts_first(struct queue *q, size_t place_count, const struct fetch_place *place)
+{
+    size_t front = 0;
+
+    for (size_t p = 0; p < place_count; p++) {
+        for (size_t i = front; i < q->small_count; i++) {
+            struct fetch_file *f = q->small[i];
+            if (f->place != &place[p])
+                continue;
+            memmove(&q->small[front + 1], &q->small[front], (i - front) * sizeof(struct fetch_file *));
+            q->small[front++] = f;
+            break;
+        }
+    }
+}
+
+static struct fetch_place *place_of(struct fetch_place *place, size_t count, size_t repo)
+{
+    for (size_t i = 0; i < count; i++)
+        if (place[i].index == repo)
+            return &place[i];
+    return NULL;
+}
+
+static void add_files(struct queue *q, struct plan *plan, struct fetch_place *place, size_t count)
+{
+    struct fetch_file **by_plan = mem_alloc(plan->file_count * sizeof(struct fetch_file *));
+
+    for (size_t i = 0; i < plan->file_count; i++) {
+        const struct plan_file *pf = &plan->file[i];
+        struct fetch_place     *where = place_of(place, count, pf->repo);
+        struct fetch_file      *f;
+
+        if (!where || !pf->is_mine || (pf->state != PLAN_FETCH && pf->state != PLAN_SAME))
+            continue;
+        f = &q->file[q->file_count++];
+        *f = (struct fetch_file){.plan = pf, .place = where, .endpoint = where->endpoint};
+        by_plan[i] = f;
+        if (pf->state == PLAN_FETCH && pf->size_bytes <= FETCH_SMALL_BYTES)
+            q->small[q->small_count++] = f;
+        else if (pf->state == PLAN_FETCH)
+            q->bulk[q->bulk_count++] = f;
+    }
+    for (size_t i = 0; i < plan->file_count; i++) {
+        struct fetch_file *f = by_plan[i], *leader;
+
+        if (!f || f->plan->state != PLAN_SAME)
+            continue;
+        leader = by_plan[f->plan->same_as];
+        if (leader) {
+            f->next_same = leader->next_same;
+            leader->next_same = f;
+        } else { /* its twin is on the volume already: only the copy is left to do */
+            f->state = FILE_FINISHING;
+            f->in_finish_list = true;
+            *q->finish_tail = f;
+            q->finish_tail = &f->next_finish;
+        }
+    }
+    free(by_plan);
+}
+
+int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct fetch_place *place,
+               size_t place_count, struct err *err)
+{
+    const struct spec *spec = fetch->config.spec;
+    pthread_condattr_t attr;
+    size_t             n = plan->file_count;
+
+    (void)err;
+    *q = (struct queue){.fetch = fetch, .plan_file = plan->file};
+    q->finish_tail = &q->finish_head;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&q->finish_ready, &attr);
+    pthread_cond_init(&q->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    q->file = mem_alloc(n * sizeof(*q->file));
+    q->small = mem_alloc(n * sizeof(struct fetch_file *));
+    q->bulk = mem_alloc(n * sizeof(struct fetch_file *));
+    q->again = mem_alloc(n * sizeof(struct fetch_file *));
+    q->connections = spec->connections ? spec->connections : CONNECTIONS_AUTO;
+    q->open_limit = spec->files ? spec->files : OPEN_FILES_AUTO;
+    q->open = mem_alloc((q->open_limit + 1) * sizeof(struct fetch_file *));
+    q->part_bytes = spec->part_size_bytes;
+    add_files(q, plan, place, place_count);
+    q->left = q->file_count;
+    qsort(q->bulk, q->bulk_count, sizeof(struct fetch_file *), larger_first);
+    scouts_first(q, place_count, place);
+    return 0;
+}
+
+static void active_free(struct fetch_file *f)
+{
+    struct fetch_active *a = f->active;
+
+    if (!a)
+        return;
+    range_set_release(&a->have);
+    range_set_release(&a->taken);
+    buf_release(&a->direct_url);
+    digest_release(&a->hash);
+    free(a);
+    f->active = NULL;
+}
+
+void queue_release(struct queue *q)
+{
+    for (size_t i = 0; i < q->file_count; i++) {
+        struct fetch_file *f = &q->file[i];
+
+        if (f->active && f->active->partial)
+            store_partial_close(f->active->partial);
+        active_free(f);
+    }
+    free(q->file);
+    free(q->small);
+    free(q->bulk);
+    free(q->again);
+    free(q->open);
+    free(q->lane_http);
+    pthread_cond_destroy(&q->finish_ready);
+    pthread_cond_destroy(&q->changed);
+    pthread_mutex_destroy(&q->lock);
+}
+
+/* --- small helpers under the lock --- */
+
+static void wake_lanes(struct queue *q)
+{
+    for (size_t i = 0; i < q->lane_count; i++)
+        http_wake(q->lane_http[i]);
+}
+
+static bool gives_up(const struct queue *q, const struct fetch_file *f)
+{
+    return atomic_load(&q->stopping) || f->place->failed;
+}
+
+static uint64_t part_bytes_for(const struct queue *q, uint64_t size_bytes)
+{
+    uint64_t bytes = size_bytes / (2u * q->connections);
+
+    if (q->part_bytes)
+        return q->part_bytes;
+    if (bytes < PART_MIN_BYTES)
+        return PART_MIN_BYTES;
+    return bytes > PART_MAX_BYTES ? PART_MAX_BYTES : bytes;
+}
+
+static void close_open(struct queue *q, struct fetch_file *f)
+{
+    for (size_t i = 0; i < q->open_count; i++) {
+        if (q->open[i] == f) {
+            q->open[i] = q->open[--q->open_count];
+            return;
+        }
+    }
+}
+
+static void free_slot(struct queue *q, struct fetch_file *f)
+{
+    if (!f->active || f->active->slot < 0)
+        return;
+    progress_slot_free(q->fetch->config.progress, f->active->slot);
+    f->active->slot = -1;
+}
+
+/* A failed file keeps its active part until queue_release: other lanes may still be writing. */
+static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_state end)
+{
+    free_slot(q, f);
+    close_open(q, f);
+    if (end == FILE_DONE)
+        active_free(f);
+    f->state = end;
+    q->left--;
+    if (q->left == 0) {
+        pthread_cond_broadcast(&q->finish_ready);
+        wake_lanes(q);
+    }
+    pthread_cond_signal(&q->changed);
+}
+
+static void fail_locked(struct queue *q, struct fetch_file *f, const struct err *err)
+{
+    if (f->state == FILE_FAILED || f->state == FILE_DONE)
+        return;
+    if (!f->place->failed && !atomic_load(&q->stopping)) {
+        f->place->failed = true;
+        f->place->err = *err;
+        snprintf(f->place->err.file, sizeof(f->place->err.file), "%.*s", STR_ARG(f->plan->path));
+    }
+    for (struct fetch_file *s = f->next_same; s; s = s->next_same)
+        if (s->state != FILE_FAILED)
+            settle_locked(q, s, FILE_FAILED);
+    settle_locked(q, f, FILE_FAILED);
+    if (!f->place->repo->optional && !atomic_load(&q->stopping)) {
+        q->failure = f->place->err;
+        atomic_store(&q->stopping, true);
+        pthread_cond_broadcast(&q->finish_ready);
+        pthread_cond_signal(&q->changed);
+    }
+    wake_lanes(q);
+}
+
+static void push_finish_locked(struct queue *q, struct fetch_file *f)
+{
+    if (f->in_finish_list)
+        return;
+    f->in_finish_list = true;
+    f->next_finish = NULL;
+    *q->finish_tail = f;
+    q->finish_tail = &f->next_finish;
+    pthread_cond_signal(&q->finish_ready);
+}
+
+static bool is_whole(const struct fetch_file *f)
+{
+    return range_set_covers(&f->active->have, (struct range){0, f->plan->size_bytes});
+}
+
+/* Something about the file changed: is there work for a finisher? */
+static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
+{
+    struct fetch_active *a = f->active;
+
+    if (a->hash_busy || a->must_restart)
+        return;
+    if (a->parts_out == 0 && is_whole(f)) {
+        f->state = FILE_FINISHING;
+        close_open(q, f);
+        push_finish_locked(q, f);
+    } else if (range_set_front(&a->have, 0) > a->hash.hashed_bytes) {
+        push_finish_locked(q, f);
+    }
+}
+
+/* --- taking work --- */
+
+/* Opens the file's partial; not under the lock, since it touches the disk. */
+static int open_file(struct queue *q, struct fetch_file *f, struct err *err)
+{
+    struct fetch_active *a = mem_alloc(sizeof(*a));
+    struct store_file    sf = {f->plan->path, f->plan->size_bytes, f->plan->digest};
+    char                 path[256];
+
+    if (store_partial_open(f->place->store, &sf, &a->partial, err)) {
+        free(a);
+        return -1;
+    }
+    a->in_one_piece = f->in_one_piece;
+    for (size_t i = 0; !a->in_one_piece && i < store_partial_done(a->partial)->count; i++) {
+        range_set_add(&a->have, store_partial_done(a->partial)->item[i]);
+        range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
+    }
+    digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
+    snprintf(path, sizeof(path), "%.*s", STR_ARG(f->plan->path));
+    a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
+                                 f->plan->size_bytes, range_set_bytes(&a->have));
+    f->active = a;
+    return 0;
+}
+
+/* The next untaken piece of an open file at or after `from`. */
+static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, struct range *out)
+{
+    struct fetch_active *a = f->active;
+    uint64_t             size = f->plan->size_bytes, max = part_bytes_for(q, size);
+    struct range         gap;
+
+    if (a->must_restart || gives_up(q, f) ||
+        !range_set_next_gap(&a->taken, (struct range){from, size}, &gap))
+        return false;
+    if (!a->in_one_piece && range_len(gap) > max + max / 4) /* no crumbs at the end */
+        gap.end = gap.begin + max;
+    range_set_add(&a->taken, gap);
+    a->parts_out++;
+    *out = gap;
+    return true;
+}
+
+/* The open file with most left to hand out. */
+static bool help_locked(struct queue *q, struct part *out)
+{
+    struct fetch_file *best = NULL;
+    uint64_t           most = 0;
+
+    for (size_t i = 0; i < q->open_count; i++) {
+        struct fetch_file *f = q->open[i];
+        uint64_t           left;
+
+        if (!f->active || f->active->in_one_piece)
+            continue;
+        left = f->plan->size_bytes - range_set_bytes(&f->active->taken);
+        if (left > most) {
+            most = left;
+            best = f;
+        }
+    }
+    if (!best || !cut_locked(q, best, 0, &out->range))
+        return false;
+    out->file = best;
+    return true;
+}
+
+/* The next file nobody has begun, or NULL. */
+static struct fetch_file *next_waiting_locked(struct queue *q, bool small)
+{
+    for (size_t i = q->again_count; i > 0; i--) {
+        struct fetch_file *f = q->again[i - 1];
+        if ((f->plan->size_bytes <= FETCH_SMALL_BYTES) != small)
+            continue;
+        memmove(&q->again[i - 1], &q->again[i], (q->again_count - i) * sizeof(struct fetch_file *));
+        q->again_count--;
+        return f;
+    }
+    if (small)
+        return q->small_next < q->small_count ? q->small[q->small_next++] : NULL;
+    return q->bulk_next < q->bulk_count ? q->bulk[q->bulk_next++] : NULL;
+}
+
+/* Begins a file. Returns 1 with a part, 0 if it needs no bytes or failed: look further. */
+static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struct part *out)
+{
+    struct err err = {0};
+    int        rc;
+
+    f->state = FILE_ACTIVE;
+    if (gives_up(q, f)) {
+        fail_locked(q, f, &f->place->err);
+        return 0;
+    }
+    if (!small)
+        q->open[q->open_count++] = f; /* counted already; cut from once it is open */
+    pthread_mutex_unlock(&q->lock);
+    rc = open_file(q, f, &err);
+    pthread_mutex_lock(&q->lock);
+    if (rc) {
+        fail_locked(q, f, &err);
+        return 0;
+    }
+    out->file = f;
+    if (cut_locked(q, f, 0, &out->range))
+        return 1;
+    if (gives_up(q, f))
+        fail_locked(q, f, &f->place->err);
+    else
+        consider_finishing_locked(q, f);
+    return 0;
+}
+
+int queue_take(struct queue *q, bool small, const struct part *after, struct part *out)
+{
+    int got = 0;
+
+    pthread_mutex_lock(&q->lock);
+    if (after && after->file->state == FILE_ACTIVE && after->file->active &&
+        range_set_front(&after->file->active->taken, after->range.begin) == after->range.end &&
+        cut_locked(q, after->file, after->range.end, &out->range)) {
+        out->file = after->file;
+        got = 1;
+    }
+    while (!got && !atomic_load(&q->stopping)) {
+        struct fetch_file *f = NULL;
+
+        if (small || q->open_count < q->open_limit)
+            f = next_waiting_locked(q, small);
+        if (!f)
+            break;
+        got = begin_locked(q, f, small, out);
+    }
+    if (!got && !small && !atomic_load(&q->stopping))
+        got = help_locked(q, out);
+    pthread_mutex_unlock(&q->lock);
+    return got;
+}
+
+bool queue_is_over(struct queue *q)
+{
+    bool over;
+
+    pthread_mutex_lock(&q->lock);
+    over = q->left == 0 || atomic_load(&q->stopping);
+    pthread_mutex_unlock(&q->lock);
+    return over;
+}
+
+/* --- what parts report --- */
+
+void queue_wrote(struct queue *q, struct fetch_file *file, struct range r)
+{
+    pthread_mutex_lock(&q->lock);
+    range_set_add(&file->active->have, r);
+    if (file->active->slot >= 0)
+        progress_slot_bytes(q->fetch->config.progress, file->active->slot, range_len(r));
+    pthread_mutex_unlock(&q->lock);
+    progress_add_bytes(q->fetch->config.progress, file->place->index, range_len(r));
+}
+
+/* All its parts have given up: the file waits again, with nothing of it counted. */
+static void restart_locked(struct queue *q, struct fetch_file *f)
+{
+    progress_lose_bytes(q->fetch->config.progress, f->place->index,
+                        range_set_bytes(&f->active->have));
+    free_slot(q, f);
+    store_partial_discard(f->active->partial);
+    close_open(q, f);
+    active_free(f);
+    f->state = FILE_WAITING;
+    q->again[q->again_count++] = f;
+    wake_lanes(q);
+}
+
+void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
+{
+    struct fetch_file   *f = part->file;
+    struct fetch_active *a = f->active;
+    struct range_set     taken = {0};
+
+    pthread_mutex_lock(&q->lock);
+    a->parts_out--;
+    if (got < part->range.end) { /* somebody else may have the rest */
+        for (size_t i = 0; i < a->taken.count; i++) {
+            struct range r = a->taken.item[i];
+            struct range before = {r.begin, r.end < got ? r.end : got};
+            struct range behind = {r.begin > part->range.end ? r.begin : part->range.end, r.end};
+
+            range_set_add(&taken, before);
+            range_set_add(&taken, behind);
+        }
+        range_set_release(&a->taken);
+        a->taken = taken;
+    }
+    if (f->state == FILE_FAILED || atomic_load(&q->stopping))
+        ; /* settled already, or to be left as it is */
+    else if (f->place->failed && a->parts_out == 0)
+        fail_locked(q, f, &f->place->err);
+    else if (a->must_restart && a->parts_out == 0 && !a->hash_busy)
+        restart_locked(q, f);
+    else
+        consider_finishing_locked(q, f);
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at)
+{
+    struct fetch_active *a = file->active;
+    bool                 mine;
+
+    pthread_mutex_lock(&q->lock);
+    mine = !a->hash_busy && a->hash.hashed_bytes == at && !file->in_finish_list;
+    if (mine)
+        a->hash_busy = true;
+    pthread_mutex_unlock(&q->lock);
+    return mine;
+}
+
+void queue_hash_done(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->active->hash_busy = false;
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_must_stop(struct queue *q, const struct fetch_file *file)
+{
+    bool stop;
+
+    pthread_mutex_lock(&q->lock);
+    stop = gives_up(q, file) || (file->active && file->active->must_restart);
+    pthread_mutex_unlock(&q->lock);
+    return stop;
+}
+
+void queue_restart_in_one_piece(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->in_one_piece = true;
+    file->active->must_restart = true;
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* --- finishers --- */
+
+struct fetch_file *queue_next_to_finish(struct queue *q)
+{
+    struct fetch_file *f = NULL;
+
+    pthread_mutex_lock(&q->lock);
+    while (!f && q->left > 0 && !atomic_load(&q->stopping)) {
+        f = q->finish_head;
+        if (!f) {
+            pthread_cond_wait(&q->finish_ready, &q->lock);
+            continue;
+        }
+        q->finish_head = f->next_finish;
+        if (!q->finish_head)
+            q->finish_tail = &q->finish_head;
+        f->in_finish_list = false;
+        if (f->state == FILE_FAILED || (f->active && f->active->hash_busy)) {
+            f = NULL; /* a part feeds the hash; it reports again when it is done */
+            continue;
+        }
+        if (f->active)
+            f->active->hash_busy = true;
+    }
+    pthread_mutex_unlock(&q->lock);
+    return f;
+}
+
+uint64_t queue_hash_front(struct queue *q, struct fetch_file *file)
+{
+    uint64_t front;
+
+    pthread_mutex_lock(&q->lock);
+    front = range_set_front(&file->active->have, 0);
+    pthread_mutex_unlock(&q->lock);
+    return front;
+}
+
+void queue_finished_step(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->active->hash_busy = false;
+    if (file->active->must_restart && file->active->parts_out == 0)
+        restart_locked(q, file);
+    else
+        consider_finishing_locked(q, file);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_done(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    settle_locked(q, file, FILE_DONE);
+    pthread_mutex_unlock(&q->lock);
+    progress_file_done(q->fetch->config.progress, file->place->index);
+}
+
+void queue_mismatch(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->mismatches++;
+    if (file->endpoint + 1 < q->fetch->config.spec->endpoint.count)
+        file->endpoint++; /* the next mirror may have better bytes */
+    restart_locked(q, file);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_fail(struct queue *q, struct fetch_file *file, const struct err *err)
+{
+    pthread_mutex_lock(&q->lock);
+    fail_locked(q, file, err);
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out)
+{
+    bool known;
+
+    pthread_mutex_lock(&q->lock);
+    known = file->active->direct_url.len > 0;
+    if (known) {
+        buf_clear(out);
+        buf_add_str(out, buf_view(&file->active->direct_url));
+    }
+    pthread_mutex_unlock(&q->lock);
+    return known;
+}
+
+void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url_or_empty)
+{
+    pthread_mutex_lock(&q->lock);
+    buf_clear(&file->active->direct_url);
+    buf_add_str(&file->active->direct_url, url_or_empty);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_stop(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    atomic_store(&q->stopping, true);
+    pthread_cond_broadcast(&q->finish_ready);
+    wake_lanes(q);
+    pthread_mutex_unlock(&q->lock);
+}

@@ -1,0 +1,112 @@
+/* fetch_queue.h: which bytes are fetched next, by whom, and which files are done.
+ *
+ *      WAITING ──taken──> ACTIVE ──all bytes there──> FINISHING ──published──> DONE
+ *         ^                 │                            │
+ *         └──from scratch───┴──digest differs, once──────┤
+ *                                                        └──for good──> FAILED
+ *
+ * The queue is the only thing lanes and finishers share. One mutex, held for the hand-over only. */
+#ifndef HFI_FETCH_QUEUE_H
+#define HFI_FETCH_QUEUE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fetch_internal.h"
+
+enum { FETCH_SMALL_BYTES = 1024 * 1024 }; /* up to this a file is one request and may use HTTP/2 */
+
+enum fetch_file_state { FILE_WAITING, FILE_ACTIVE, FILE_FINISHING, FILE_DONE, FILE_FAILED };
+
+/* What a file needs only while it is being fetched. */
+struct fetch_active {
+    struct store_partial *partial;
+    struct range_set      have;  /* written */
+    struct range_set      taken; /* written or handed out */
+    unsigned              parts_out;
+    bool                  in_one_piece; /* the server ignores Range: one stream from 0 */
+    bool                  must_restart; /* its parts give up, then it begins anew in one piece */
+    struct buf            direct_url;   /* signed; guarded by the queue's lock */
+    struct digest_run     hash;         /* over [0, hash.hashed_bytes) */
+    bool                  hash_busy;    /* a part or a finisher is feeding it */
+    int                   slot;         /* in progress */
+};
+
+struct fetch_file {
+    const struct plan_file *plan;
+    struct fetch_place     *place;
+    struct fetch_file      *next_same;   /* files that will be copies of this one */
+    struct fetch_file      *next_finish; /* in the finishers' list */
+    struct fetch_active    *active;      /* owned; NULL unless ACTIVE or FINISHING */
+    size_t                  endpoint;
+    enum fetch_file_state   state;
+    unsigned                mismatches;
+    bool                    in_finish_list, in_one_piece;
+};
+
+struct part {
+    struct fetch_file *file;
+    struct range       range;
+};
+
+struct queue {
+    struct fetch      *fetch;
+    pthread_mutex_t    lock;
+    pthread_cond_t     finish_ready; /* finishers wait here */
+    pthread_cond_t     changed;      /* the caller's thread waits here */
+    const struct plan_file *plan_file; /* borrowed; what same_as counts in */
+    struct fetch_file *file;         /* owned */
+    size_t             file_count;
+    struct fetch_file **small, **bulk; /* owned; order of starting */
+    size_t             small_count, bulk_count, small_next, bulk_next;
+    struct fetch_file **again; /* owned stack: files that begin anew */
+    size_t             again_count;
+    struct fetch_file **open; /* owned; bulk files that are ACTIVE */
+    size_t             open_count, open_limit;
+    struct fetch_file *finish_head, **finish_tail;
+    size_t             left;       /* files neither DONE nor FAILED */
+    uint64_t           part_bytes; /* 0: by size of the file */
+    unsigned           connections;
+    _Atomic bool       stopping;        /* everybody out; partials stay */
+    _Atomic unsigned   active_requests; /* over all lanes, for the bandwidth share */
+    struct err         failure;         /* the first that ends the whole fetch */
+    struct http      **lane_http;       /* to wake them; owned array */
+    size_t             lane_count;
+};
+
+int  queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct fetch_place *place,
+                size_t place_count, struct err *err);
+void queue_release(struct queue *q); /* after all threads are gone */
+
+/* The next piece of work. `after`: the part just finished on this connection, or NULL; its file is
+ * gone on with where it stopped, so that bytes arrive in file order. 1 a part, 0 nothing for now.
+ * Opening a partial may fail: then that file has failed and the search goes on. */
+int  queue_take(struct queue *q, bool small, const struct part *after, struct part *out);
+bool queue_is_over(struct queue *q);
+
+/* Bytes of the part that were written ([range.begin, end)); the part goes on. */
+void queue_wrote(struct queue *q, struct fetch_file *file, struct range r);
+/* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
+void queue_give_back(struct queue *q, const struct part *part, uint64_t got);
+/* May this part hash the bytes it brings? Then it must call queue_hash_done. */
+bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at);
+void queue_hash_done(struct queue *q, struct fetch_file *file);
+
+bool queue_must_stop(struct queue *q, const struct fetch_file *file); /* the part should give up */
+void queue_restart_in_one_piece(struct queue *q, struct fetch_file *file);
+
+/* For finishers. Waits; NULL when there will be nothing more. */
+struct fetch_file *queue_next_to_finish(struct queue *q);
+/* How far may it be hashed now? */
+uint64_t queue_hash_front(struct queue *q, struct fetch_file *file);
+void     queue_finished_step(struct queue *q, struct fetch_file *file); /* more may come */
+void     queue_done(struct queue *q, struct fetch_file *file);          /* published */
+void     queue_mismatch(struct queue *q, struct fetch_file *file);      /* from scratch, once */
+void     queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);
+
+bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out);
+void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url_or_empty);
+
+void queue_stop(struct queue *q);
+
+#endif

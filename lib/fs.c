@@ -1,0 +1,327 @@
+/* fs.c: names and folders: open, make, stat, rename, link, list. */
+#include "fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs_name.h"
+
+int fs_open_dir(const char *path, struct err *err)
+{
+    int fd;
+
+    do
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0 && errno == ENOTDIR)
+        return err_set(err, ERR_IO, "open %s: it is not a folder", path);
+    return fd < 0 ? fs_name_failed(AT_FDCWD, path, "open", errno, err) : fd;
+}
+
+const char *fs_kind_name(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG: return "regular file";
+    case S_IFDIR: return "folder";
+    case S_IFLNK: return "symbolic link";
+    case S_IFIFO: return "FIFO";
+    case S_IFSOCK: return "socket";
+    case S_IFBLK:
+    case S_IFCHR: return "device";
+    default: return "special file";
+    }
+}
+
+int fs_open_at(int dir_fd, const char *rel, int flags, mode_t mode, struct err *err)
+{
+    struct stat st;
+    int         fd;
+
+    if (fs_name_check(rel, err))
+        return -1;
+    fd = fs_name_open(dir_fd, rel, flags | O_NONBLOCK | O_NOCTTY, mode);
+    if (fd < 0)
+        return fs_name_failed(dir_fd, rel, "open", errno, err);
+    if (fstat(fd, &st) != 0) {
+        fs_name_failed(dir_fd, rel, "stat", errno, err);
+        fs_close(&fd);
+    } else if (!S_ISREG(st.st_mode)) {
+        err_set(err, ERR_IO, "%s is a %s, not a regular file", rel, fs_kind_name(st.st_mode));
+        fs_close(&fd);
+    } else if (flags & O_CREAT) { /* whatever the umask said */
+        if ((flags & O_EXCL) && (st.st_mode & 0777) != (mode & 0777))
+            fs_set_mode(fd, mode);
+    }
+    return fd;
+}
+
+int fs_open_dir_at(int dir_fd, const char *rel, struct err *err)
+{
+    int fd;
+
+    if (fs_name_check(rel, err))
+        return -1;
+    fd = fs_name_open(dir_fd, rel, O_RDONLY | O_DIRECTORY, 0);
+    return fd < 0 ? fs_name_failed(dir_fd, rel, "open", errno, err) : fd;
+}
+
+/* mkdir of one segment; an existing folder is fine. 1 made, 0 was there, -1 errno. */
+static int make_dir(int dir_fd, const char *name, mode_t mode)
+{
+    struct stat st;
+    int         fd;
+
+    if (mkdirat(dir_fd, name, mode & 0777) != 0)
+        return errno == EEXIST ? 0 : -1;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode) ||
+        (st.st_mode & 0777) == (mode & 0777))
+        return 1;
+    /* The umask took something away; what the parent's setgid gave stays. */
+    fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) {
+        fs_set_mode(fd, (mode & 0777) | (st.st_mode & S_ISGID));
+        close(fd);
+    }
+    return 1;
+}
+
+int fs_make_dirs_at(int dir_fd, const char *rel, mode_t mode, struct err *err)
+{
+    char   folder[4096];
+    size_t len = strlen(rel), at = 0;
+    int    fd;
+
+    if (fs_name_check(rel, err))
+        return -1;
+    if (strcmp(rel, ".") == 0)
+        return 0;
+    if (len >= sizeof(folder))
+        return fs_name_failed(dir_fd, rel, "create", ENAMETOOLONG, err);
+    while (at < len) {
+        struct fs_parent parent;
+        int              made, sys_errno;
+
+        at += strcspn(rel + at, "/");
+        memcpy(folder, rel, at);
+        folder[at++] = '\0';
+        if (fs_parent_open(dir_fd, folder, &parent, err))
+            return -1;
+        made = make_dir(parent.fd, parent.base, mode);
+        sys_errno = errno;
+        fs_parent_close(&parent);
+        if (made < 0)
+            return fs_name_failed(dir_fd, folder, "create folder", sys_errno, err);
+    }
+    fd = fs_open_dir_at(dir_fd, rel, err); /* what was there may be a link or a file */
+    if (fd < 0)
+        return -1;
+    fs_close(&fd);
+    return 0;
+}
+
+int fs_make_dirs(const char *path, mode_t mode, struct err *err)
+{
+    char        folder[4096];
+    size_t      len = strlen(path), at = 0;
+    struct stat st;
+
+    if (len == 0 || len >= sizeof(folder))
+        return fs_name_failed(AT_FDCWD, path, "create", len ? ENAMETOOLONG : ENOENT, err);
+    while (at < len) {
+        at += strspn(path + at, "/");
+        at += strcspn(path + at, "/");
+        memcpy(folder, path, at);
+        folder[at] = '\0';
+        /* Asking first: mkdir of an existing folder on a read-only root says EROFS, not EEXIST. */
+        if (stat(folder, &st) != 0 && make_dir(AT_FDCWD, folder, mode) < 0)
+            return fs_name_failed(AT_FDCWD, folder, "create folder", errno, err);
+    }
+    if (stat(path, &st) != 0)
+        return fs_name_failed(AT_FDCWD, path, "create folder", errno, err);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, ERR_IO, "%s is a %s, not a folder", path, fs_kind_name(st.st_mode));
+    return 0;
+}
+
+void fs_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+int fs_exists_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
+{
+    struct fs_parent parent;
+    int              rc, sys_errno;
+
+    if (fs_parent_open(dir_fd, rel, &parent, err))
+        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+    rc = fstatat(parent.fd, parent.base, st, AT_SYMLINK_NOFOLLOW);
+    sys_errno = errno;
+    fs_parent_close(&parent);
+    if (rc == 0)
+        return 1;
+    if (sys_errno == ENOENT || sys_errno == ENOTDIR)
+        return 0;
+    return fs_name_failed(dir_fd, rel, "stat", sys_errno, err);
+}
+
+int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
+{
+    int there = fs_exists_at(dir_fd, rel, st, err);
+
+    if (there == 0)
+        return fs_name_failed(dir_fd, rel, "stat", ENOENT, err);
+    return there < 0 ? -1 : 0;
+}
+
+int fs_sync_dir_at(int dir_fd, const char *rel, struct err *err)
+{
+    int fd = fs_open_dir_at(dir_fd, rel, err), rc = 0;
+
+    if (fd < 0)
+        return -1;
+    /* Some network and FUSE file systems know no fsync of a folder. */
+    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
+        rc = fs_name_failed(dir_fd, rel, "sync folder", errno, err);
+    fs_close(&fd);
+    return rc;
+}
+
+static int rename_failed(int to_dir, const char *from, const char *to, int sys_errno,
+                         struct err *err)
+{
+    struct stat st;
+
+    if (sys_errno == EXDEV)
+        err_sys(err, sys_errno, "rename %s to %s", from, to);
+    else if ((sys_errno == EISDIR || sys_errno == ENOTEMPTY || sys_errno == EEXIST) &&
+             fs_exists_at(to_dir, to, &st, err) == 1) {
+        err_set(err, ERR_IO, "%s is a %s, and a file must go there", to, fs_kind_name(st.st_mode));
+        err_hint(err, "remove or rename it");
+    } else {
+        fs_name_failed(to_dir, to, "rename to", sys_errno, err);
+    }
+    err->sys_errno = sys_errno;
+    return -1;
+}
+
+int fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
+{
+    struct fs_parent source, target;
+    int              rc, sys_errno;
+
+    if (fs_parent_open(from_dir, from, &source, err))
+        return -1;
+    if (fs_parent_open(to_dir, to, &target, err)) {
+        fs_parent_close(&source);
+        return -1;
+    }
+    rc = renameat(source.fd, source.base, target.fd, target.base);
+    sys_errno = errno;
+    fs_parent_close(&source);
+    fs_parent_close(&target);
+    return rc ? rename_failed(to_dir, from, to, sys_errno, err) : 0;
+}
+
+int fs_unlink_at(int dir_fd, const char *rel, struct err *err)
+{
+    struct fs_parent parent;
+    int              rc, sys_errno;
+
+    if (fs_parent_open(dir_fd, rel, &parent, err))
+        return err->sys_errno == ENOENT ? 0 : -1;
+    rc = unlinkat(parent.fd, parent.base, 0);
+    sys_errno = errno;
+    fs_parent_close(&parent);
+    return rc && sys_errno != ENOENT ? fs_name_failed(dir_fd, rel, "delete", sys_errno, err) : 0;
+}
+
+int fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
+{
+    struct fs_parent source, target;
+    int              rc, sys_errno;
+
+    if (fs_parent_open(from_dir, from, &source, err))
+        return -1;
+    if (fs_parent_open(to_dir, to, &target, err)) {
+        fs_parent_close(&source);
+        return -1;
+    }
+    rc = linkat(source.fd, source.base, target.fd, target.base, 0);
+    sys_errno = errno;
+    fs_parent_close(&source);
+    fs_parent_close(&target);
+    if (rc == 0)
+        return 1;
+    if (sys_errno == EEXIST)
+        return 0;
+    err_sys(err, sys_errno, "link %s to %s", to, from);
+    return -1;
+}
+
+int fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err)
+{
+    struct fs_parent parent;
+    int              rc, sys_errno;
+
+    if (fs_parent_open(dir_fd, rel, &parent, err))
+        return -1;
+    rc = symlinkat(text, parent.fd, parent.base);
+    sys_errno = errno;
+    fs_parent_close(&parent);
+    if (rc == 0)
+        return 1;
+    return sys_errno == EEXIST ? 0 : fs_name_failed(dir_fd, rel, "create link", sys_errno, err);
+}
+
+int fs_read_link_at(int dir_fd, const char *rel, struct buf *out, struct err *err)
+{
+    struct fs_parent parent;
+    char             text[4096];
+    ssize_t          len;
+    int              sys_errno;
+
+    if (fs_parent_open(dir_fd, rel, &parent, err))
+        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+    len = readlinkat(parent.fd, parent.base, text, sizeof(text));
+    sys_errno = errno;
+    fs_parent_close(&parent);
+    if (len >= 0) {
+        buf_clear(out);
+        buf_add(out, text, (size_t)len);
+        return 1;
+    }
+    if (sys_errno == ENOENT || sys_errno == EINVAL || sys_errno == ENOTDIR)
+        return 0;
+    return fs_name_failed(dir_fd, rel, "read link", sys_errno, err);
+}
+
+int fs_list_at(int dir_fd, const char *rel, fs_visit_fn *visit, void *user, struct err *err)
+{
+    int            fd = fs_open_dir_at(dir_fd, rel, err), rc = 0;
+    DIR           *dir;
+    struct dirent *entry;
+
+    if (fd < 0)
+        return err->sys_errno == ENOENT ? 0 : -1;
+    dir = fdopendir(fd);
+    if (!dir) {
+        fs_name_failed(dir_fd, rel, "list", errno, err);
+        fs_close(&fd);
+        return -1;
+    }
+    while (rc == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = visit(entry->d_name, user, err);
+    if (rc == 0 && errno != 0)
+        rc = fs_name_failed(dir_fd, rel, "list", errno, err);
+    closedir(dir);
+    return rc;
+}

@@ -1,0 +1,474 @@
+/* hfinit.c: the public face: from handles and callbacks to a run and back. */
+#include "hfinit.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "snapshot.h"
+#include "store.h"
+#include "version.h"
+
+struct hfinit {
+    struct spec_flag *flag; /* owned, with their texts in arena */
+    size_t            flag_count;
+    struct arena      arena;
+    struct spec       spec;
+    bool              loaded, log_is_json, is_terminal;
+    struct log        log;
+    pthread_mutex_t   log_lock; /* callbacks come one at a time */
+    hfinit_log_fn    *on_line;
+    void             *on_line_user;
+    struct clock      clock;
+    struct snapshot  *snapshot;
+    _Atomic int       stop;
+    int               stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
+    struct err        last;
+    struct buf        text; /* what lent answers point into */
+};
+
+static const char *default_termination_path = "/dev/termination-log";
+
+static void on_event(const struct log_event *event, void *user)
+{
+    hfinit    *h = user;
+    struct buf line = {0};
+
+    if (!h->on_line)
+        return;
+    if (h->log_is_json)
+        log_render_json(event, clock_wall_ms(&h->clock), &line);
+    else
+        log_render_text(event, clock_wall_ms(&h->clock), &line);
+    pthread_mutex_lock(&h->log_lock);
+    h->on_line((hfinit_level)event->level, buf_cstr(&line), line.len, h->on_line_user);
+    pthread_mutex_unlock(&h->log_lock);
+    buf_release(&line);
+}
+
+hfinit *hfinit_new(void)
+{
+    hfinit *h = mem_alloc(sizeof(*h));
+
+    h->clock = clock_system();
+    h->log = (struct log){.level = LOG_INFO, .sink = on_event, .user = h};
+    h->log_is_json = true;
+    h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&h->log_lock, NULL);
+    return h;
+}
+
+void hfinit_free(hfinit *h)
+{
+    if (!h)
+        return;
+    snapshot_free(h->snapshot);
+    spec_release(&h->spec);
+    free(h->flag);
+    arena_release(&h->arena);
+    buf_release(&h->text);
+    pthread_mutex_destroy(&h->log_lock);
+    if (h->stop_fd >= 0)
+        close(h->stop_fd);
+    free(h);
+}
+
+void hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user)
+{
+    h->on_line = log;
+    h->on_line_user = user;
+}
+
+void hfinit_set_terminal(hfinit *h, bool is_terminal)
+{
+    h->is_terminal = is_terminal;
+    h->log_is_json = !is_terminal;
+}
+
+void hfinit_cancel(hfinit *h, bool interrupted)
+{
+    uint64_t one = 1;
+
+    atomic_store(&h->stop, interrupted ? ERR_INTERRUPTED : ERR_TERMINATED);
+    if (write(h->stop_fd, &one, sizeof(one)) < 0)
+        return; /* full: somebody woke it already */
+}
+
+/* --- errors --- */
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t len = strlen(from);
+
+    if (len >= size)
+        len = size - 1;
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+static int give_error(hfinit *h, const struct err *err, hfinit_error *out)
+{
+    h->last = *err;
+    if (!out)
+        return -1;
+    *out = (hfinit_error){
+        .exit_code = err_exit_code(err->kind),
+        .retryable = err_is_retryable(err->kind),
+        .reason = err_reason(err->kind),
+        .http_status = err->http_status,
+        .need_bytes = err->need_bytes,
+        .have_bytes = err->have_bytes,
+    };
+    copy_text(out->message, sizeof(out->message), err->text);
+    copy_text(out->hint, sizeof(out->hint), err_next_step(err));
+    copy_text(out->request_id, sizeof(out->request_id), err->request_id);
+    copy_text(out->url, sizeof(out->url), err->url);
+    copy_text(out->repo, sizeof(out->repo), err->repo);
+    copy_text(out->file, sizeof(out->file), err->file);
+    return -1;
+}
+
+/* --- the spec --- */
+
+int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error)
+{
+    struct err err;
+    bool       is_switch;
+
+    if (spec_check_flag(str_from(key), &is_switch, &err))
+        return give_error(h, &err, error);
+    if (!value && !is_switch) {
+        err_set(&err, ERR_USAGE, "--%s needs a value", key);
+        return give_error(h, &err, error);
+    }
+    if (!value)
+        value = "true";
+    h->flag = mem_resize(h->flag, h->flag_count + 1, sizeof(*h->flag));
+    h->flag[h->flag_count++] = (struct spec_flag){
+        .key = arena_str(&h->arena, str_from(key)),
+        .value = arena_str(&h->arena, str_from(value)),
+    };
+    return 0;
+}
+
+bool hfinit_is_switch(const char *key)
+{
+    struct err err;
+    bool       is_switch;
+
+    return spec_check_flag(str_from(key), &is_switch, &err) == 0 && is_switch;
+}
+
+static int load(hfinit *h, const char *file, const char *const *env, bool to_look,
+                hfinit_error *error)
+{
+    struct spec_source source = {
+        .flag = h->flag,
+        .flag_count = h->flag_count,
+        .env = env,
+        .file = str_from(file),
+        .without_token = to_look,
+    };
+    struct err err;
+
+    spec_release(&h->spec);
+    h->loaded = false;
+    if (spec_load(&h->spec, &source, &err))
+        return give_error(h, &err, error);
+    h->loaded = true;
+    h->log.level = (enum log_level)h->spec.log_level;
+    h->log_is_json = h->spec.log_format == SPEC_LOG_AUTO ? !h->is_terminal
+                                                         : h->spec.log_format == SPEC_LOG_JSON;
+    return 0;
+}
+
+int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
+{
+    return load(h, file, env, false, error);
+}
+
+int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
+{
+    return load(h, file, env, true, error);
+}
+
+struct settings_visit {
+    hfinit_setting_fn *visit;
+    void              *user;
+};
+
+static void visit_setting(const char *path, struct str value, const char *origin, void *user)
+{
+    struct settings_visit *v = user;
+    char                  *copy = mem_strndup(value.p, value.len);
+
+    v->visit(path, copy, origin, v->user);
+    free(copy);
+}
+
+int hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_error *error)
+{
+    struct settings_visit v = {visit, user};
+    struct err            err;
+
+    if (!h->loaded) {
+        err_set(&err, ERR_INTERNAL, "no spec was loaded");
+        return give_error(h, &err, error);
+    }
+    spec_visit(&h->spec, visit_setting, &v);
+    return 0;
+}
+
+struct each_visit {
+    hfinit_each_fn *each;
+    void           *user;
+};
+
+static void visit_row(const struct spec_setting_info *info, void *user)
+{
+    struct each_visit *v = user;
+    const char *const  column[7] = {info->path,  info->type, info->variable, info->fallback,
+                                    info->words, info->help, info->example};
+
+    v->each(column, v->user);
+}
+
+void hfinit_each_setting(hfinit_each_fn *each, void *user)
+{
+    spec_each_setting(visit_row, &(struct each_visit){each, user});
+}
+
+/* --- runs --- */
+
+static int begin(hfinit *h, bool read_only, struct err *err)
+{
+    struct snapshot_config config = {
+        .spec = &h->spec,
+        .clock = h->clock,
+        .log = &h->log,
+        .version = version_number(),
+        .log_is_json = h->log_is_json,
+        .stop_fd = h->stop_fd,
+        .stop = &h->stop,
+        .read_only = read_only,
+    };
+
+    if (!h->loaded)
+        return err_set(err, ERR_INTERNAL, "no spec was loaded");
+    snapshot_free(h->snapshot);
+    h->snapshot = NULL;
+    err_clear(&h->last);
+    return snapshot_new(&config, &h->snapshot, err);
+}
+
+int hfinit_run(hfinit *h, hfinit_error *error)
+{
+    struct err err;
+
+    if (begin(h, false, &err) || snapshot_run(h->snapshot, &err))
+        return give_error(h, &err, error);
+    return 0;
+}
+
+/* --- plans --- */
+
+static const char *own(struct arena *a, const char *text)
+{
+    return arena_strdup(a, str_from(text));
+}
+
+static void fill_plan_repo(hfinit *h, struct arena *a, size_t i, hfinit_plan_repo *out)
+{
+    const struct report_repo *r = &snapshot_report(h->snapshot)->repo[i];
+    const struct plan        *plan = snapshot_planned(h->snapshot);
+    const struct err         *err = snapshot_repo_error(h->snapshot, i);
+    struct buf                message = {0};
+
+    *out = (hfinit_plan_repo){
+        .type = r->type,
+        .id = own(a, r->id),
+        .revision = own(a, r->revision),
+        .commit = own(a, r->commit),
+        .folder = arena_strdup(a, r->folder),
+        .files = plan->repo[i].count,
+        .bytes = plan->repo[i].bytes,
+        .optional = r->optional,
+        .failed = err != NULL,
+    };
+    if (err)
+        buf_printf(&message, "%s", err->text);
+    out->error = own(a, buf_cstr(&message));
+    buf_release(&message);
+    for (size_t k = plan->repo[i].first; k < plan->repo[i].first + plan->repo[i].count; k++) {
+        const struct plan_file *f = &plan->file[k];
+        bool                    present = f->state == PLAN_PRESENT;
+
+        out->files_present += present;
+        out->bytes_present += present ? f->size_bytes : f->have_bytes;
+        if (f->state == PLAN_FETCH)
+            out->bytes_to_fetch += f->size_bytes - f->have_bytes;
+    }
+}
+
+static void fill_plan(hfinit *h, hfinit_plan *plan)
+{
+    struct arena                 *a = mem_alloc(sizeof(*a));
+    size_t                        volumes;
+    const struct snapshot_volume *volume = snapshot_volumes(h->snapshot, &volumes);
+
+    *plan = (hfinit_plan){.owner = a, .repo_count = h->spec.repo_count, .volume_count = volumes};
+    plan->repo = arena_alloc(a, plan->repo_count * sizeof(*plan->repo));
+    plan->volume = arena_alloc(a, volumes * sizeof(*plan->volume));
+    for (size_t i = 0; i < plan->repo_count; i++) {
+        fill_plan_repo(h, a, i, &plan->repo[i]);
+        plan->files += plan->repo[i].files;
+        plan->bytes += plan->repo[i].bytes;
+        plan->bytes_present += plan->repo[i].bytes_present;
+        plan->bytes_to_fetch += plan->repo[i].bytes_to_fetch;
+    }
+    for (size_t v = 0; v < volumes; v++)
+        plan->volume[v] = (hfinit_plan_volume){
+            .path = own(a, volume[v].folder),
+            .free_bytes = volume[v].free_bytes,
+            .total_bytes = volume[v].total_bytes,
+            .need_bytes = volume[v].need_bytes,
+            .reserve_bytes = h->spec.disk_reserve_bytes,
+            .fits = volume[v].fits,
+        };
+}
+
+int hfinit_make_plan(hfinit *h, hfinit_plan *plan, hfinit_error *error)
+{
+    struct err err;
+    int        rc = begin(h, true, &err);
+
+    *plan = (hfinit_plan){0};
+    if (rc)
+        return give_error(h, &err, error);
+    rc = snapshot_plan(h->snapshot, &err);
+    fill_plan(h, plan);
+    return rc ? give_error(h, &err, error) : 0;
+}
+
+void hfinit_plan_release(hfinit_plan *plan)
+{
+    if (plan->owner)
+        arena_release(plan->owner);
+    free(plan->owner);
+    *plan = (hfinit_plan){0};
+}
+
+/* --- status of a volume --- */
+
+static int read_status(hfinit *h, struct buf *out, struct err *err)
+{
+    struct store_options options = {.read_only = true, .clock = h->clock, .log = &h->log};
+    struct store        *store;
+    struct buf           name = {0};
+    int                  rc;
+
+    options.target = arena_strdup(&h->arena, h->spec.target);
+    if (store_new(&options, &store, err))
+        return -1;
+    if (h->spec.shard_count > 1)
+        buf_printf(&name, "%.*s.shard-%u.status.json", STR_ARG(h->spec.name), h->spec.shard_index);
+    else
+        buf_printf(&name, "%.*s.status.json", STR_ARG(h->spec.name));
+    rc = store_read_state(store, buf_cstr(&name), 16 * 1024 * 1024, out, err);
+    buf_release(&name);
+    store_free(store);
+    return rc < 0 ? -1 : 0;
+}
+
+static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error *error)
+{
+    struct buf json = {0}, rendered = {0};
+    struct err err;
+
+    if (read_status(h, &json, &err)) {
+        buf_release(&json);
+        return give_error(h, &err, error);
+    }
+    if (for_people && json.len &&
+        report_status_text(buf_view(&json), clock_wall_ms(&h->clock), &rendered, &err)) {
+        buf_release(&json);
+        return give_error(h, &err, error);
+    }
+    if (error)
+        *error = (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)),
+                                .reason = "None"};
+    *text = buf_take(for_people ? &rendered : &json);
+    buf_release(&json);
+    buf_release(&rendered);
+    return 0;
+}
+
+int hfinit_read_status(hfinit *h, char **json, hfinit_error *error)
+{
+    return read_status_as(h, json, false, error);
+}
+
+int hfinit_status_text(hfinit *h, char **text, hfinit_error *error)
+{
+    return read_status_as(h, text, true, error);
+}
+
+/* --- last words --- */
+
+const char *hfinit_termination_path(const hfinit *h)
+{
+    if (h->loaded)
+        return h->spec.termination_message.len ? h->spec.termination_message.p : "";
+    for (size_t i = h->flag_count; i > 0; i--)
+        if (str_eq(h->flag[i - 1].key, STR("termination-message")) ||
+            str_eq(h->flag[i - 1].key, STR("terminationMessage")))
+            return h->flag[i - 1].value.p;
+    return default_termination_path;
+}
+
+static const struct err *outcome(const hfinit *h)
+{
+    return h->last.kind != ERR_NONE ? &h->last : NULL;
+}
+
+const char *hfinit_termination_text(hfinit *h, const hfinit_error *error)
+{
+    (void)error;
+    buf_clear(&h->text);
+    report_termination(h->snapshot ? snapshot_report(h->snapshot) : NULL,
+                       h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h), &h->text);
+    return buf_cstr(&h->text);
+}
+
+const char *hfinit_verdict(hfinit *h, const hfinit_error *error)
+{
+    (void)error;
+    buf_clear(&h->text);
+    report_verdict_line(h->snapshot ? snapshot_report(h->snapshot) : NULL,
+                        h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h),
+                        clock_wall_ms(&h->clock), h->log_is_json, &h->text);
+    return buf_cstr(&h->text);
+}
+
+const char *hfinit_version(void)
+{
+    return version_number();
+}
+
+const char *hfinit_version_json(hfinit *h)
+{
+    buf_clear(&h->text);
+    version_json(&h->text);
+    return buf_cstr(&h->text);
+}
+
+const char *hfinit_version_text(hfinit *h)
+{
+    buf_clear(&h->text);
+    version_text(&h->text);
+    return buf_cstr(&h->text);
+}

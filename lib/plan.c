@@ -1,0 +1,298 @@
+/* plan.c: selection, shares and duplicates; see plan.h. */
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void plan_init(struct plan *plan, const struct spec *spec)
+{
+    *plan = (struct plan){.repo_count = spec->repo_count};
+    plan->repo = arena_alloc(&plan->arena, spec->repo_count * sizeof(*plan->repo));
+    for (size_t i = 0; i < spec->repo_count; i++)
+        plan->repo[i].spec = &spec->repo[i];
+}
+
+void plan_release(struct plan *plan)
+{
+    free(plan->file);
+    arena_release(&plan->arena);
+    *plan = (struct plan){0};
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct hub_entry *const *x = a, *const *y = b;
+
+    return str_cmp((*x)->path, (*y)->path);
+}
+
+static bool same_content(const struct hub_entry *a, const struct hub_entry *b)
+{
+    return a->size_bytes == b->size_bytes && digest_equal(&a->digest, &b->digest);
+}
+
+static const struct hub_entry *find(const struct hub_entry *const *sorted, size_t count,
+                                    struct str path)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (str_cmp(sorted[middle]->path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && str_eq(sorted[low]->path, path) ? sorted[low] : NULL;
+}
+
+/* Is some folder of this path itself a file of the listing? */
+static bool runs_through_file(const struct hub_entry *const *sorted, size_t count, struct str path)
+{
+    for (ptrdiff_t slash = str_find_char(path, '/', 0); slash >= 0;
+         slash = str_find_char(path, '/', (size_t)slash + 1))
+        if (find(sorted, count, str_sub(path, 0, (size_t)slash)))
+            return true;
+    return false;
+}
+
+/* Drops exact repetitions and refuses contradictions. Returns the new count, or -1. */
+static ptrdiff_t check_names(const struct hub_entry **sorted, size_t count, struct err *err)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !str_eq(sorted[kept - 1]->path, sorted[i]->path))
+            sorted[kept++] = sorted[i];
+        else if (!same_content(sorted[kept - 1], sorted[i]))
+            return err_set(err, ERR_UNSAFE_NAME,
+                           "the listing has %.*s twice, with different contents",
+                           STR_ARG(sorted[i]->path));
+    }
+    for (size_t i = 0; i < kept; i++)
+        if (runs_through_file(sorted, kept, sorted[i]->path))
+            return err_set(err, ERR_UNSAFE_NAME,
+                           "the listing has %.*s, but also a file where its folder must be",
+                           STR_ARG(sorted[i]->path));
+    return (ptrdiff_t)kept;
+}
+
+static bool is_named(const struct spec_list *files, struct str path)
+{
+    for (size_t i = 0; i < files->count; i++)
+        if (str_eq(files->item[i], path))
+            return true;
+    return false;
+}
+
+/* `files` are wanted whatever the patterns say; without patterns they are all that is wanted. */
+static bool is_selected(const struct spec_repo *repo, struct str path)
+{
+    if (is_named(&repo->files, path))
+        return true;
+    if (repo->files.count && !repo->allow.is_set && !repo->ignore.is_set)
+        return false;
+    return pattern_selects(&repo->allow, &repo->ignore, path);
+}
+
+static void add_file(struct plan *plan, size_t repo, const struct hub_entry *entry)
+{
+    if (plan->file_count == plan->file_capacity) {
+        plan->file_capacity = plan->file_capacity ? plan->file_capacity * 2 : 64;
+        plan->file = mem_resize(plan->file, plan->file_capacity, sizeof(*plan->file));
+    }
+    plan->file[plan->file_count++] = (struct plan_file){
+        .repo = repo,
+        .path = arena_str(&plan->arena, entry->path),
+        .size_bytes = entry->size_bytes,
+        .digest = entry->digest,
+        .is_lfs = entry->is_lfs,
+        .is_mine = true,
+    };
+    plan->repo[repo].count++;
+}
+
+static void digest_list(const struct plan *plan, struct plan_repo *repo)
+{
+    struct buf    text = {0};
+    struct digest digest;
+    char          hex[DIGEST_HEX_MAX];
+
+    for (size_t i = repo->first; i < repo->first + repo->count; i++) {
+        const struct plan_file *f = &plan->file[i];
+        digest_to_hex(&f->digest, hex);
+        buf_printf(&text, "%s %" PRIu64 " %.*s\n", hex, f->size_bytes, STR_ARG(f->path));
+    }
+    digest_of_text(buf_view(&text), &digest);
+    digest_to_hex(&digest, repo->list_digest);
+    buf_release(&text);
+}
+
+static int check_selection(const struct plan_repo *repo, const struct hub_entry *const *sorted,
+                           size_t count, struct err *err)
+{
+    const struct spec_repo *spec = repo->spec;
+
+    for (size_t i = 0; i < spec->files.count; i++)
+        if (!find(sorted, count, spec->files.item[i]))
+            return err_set(err, ERR_ENTRY_NOT_FOUND, "the file %.*s is not in it",
+                           STR_ARG(spec->files.item[i]));
+    if (repo->count == 0) {
+        err_set(err, ERR_NOTHING_SELECTED, "none of its %zu files is selected", count);
+        return count ? -1 : err_hint(err, "the repo is empty at this revision");
+    }
+    if (spec->max_bytes && repo->bytes > spec->max_bytes) {
+        err_set(err, ERR_TOO_LARGE,
+                "the selection has %" PRIu64 " bytes, more than maxBytes allows (%" PRIu64 ")",
+                repo->bytes, spec->max_bytes);
+        err->need_bytes = repo->bytes;
+        err->have_bytes = spec->max_bytes;
+        return -1;
+    }
+    return 0;
+}
+
+static int add_sorted(struct plan *plan, size_t index, const struct hub_entry **sorted,
+                      size_t count, struct err *err)
+{
+    struct plan_repo *repo = &plan->repo[index];
+    ptrdiff_t         kept;
+
+    qsort(sorted, count, sizeof(*sorted), by_path);
+    kept = check_names(sorted, count, err);
+    if (kept < 0)
+        return -1;
+    repo->first = plan->file_count;
+    repo->count = 0;
+    repo->bytes = 0;
+    repo->listed = (size_t)kept;
+    for (size_t i = 0; i < (size_t)kept; i++) {
+        if (!is_selected(repo->spec, sorted[i]->path))
+            continue;
+        if (__builtin_add_overflow(repo->bytes, sorted[i]->size_bytes, &repo->bytes))
+            return err_set(err, ERR_BAD_ANSWER, "the sizes in the listing add up to nonsense");
+        add_file(plan, index, sorted[i]);
+    }
+    if (check_selection(repo, sorted, (size_t)kept, err)) {
+        plan->file_count = repo->first;
+        repo->count = 0;
+        return -1;
+    }
+    digest_list(plan, repo);
+    return 0;
+}
+
+int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry, size_t count,
+                  struct err *err)
+{
+    const struct hub_entry **sorted = mem_alloc(count * sizeof(const struct hub_entry *));
+    int                      rc;
+
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &entry[i];
+    rc = add_sorted(plan, repo, sorted, count, err);
+    free(sorted);
+    return rc;
+}
+
+bool plan_has(const struct plan *plan, size_t repo, struct str path)
+{
+    size_t low = plan->repo[repo].first, end = low + plan->repo[repo].count, high = end;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (str_cmp(plan->file[middle].path, path) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && str_eq(plan->file[low].path, path);
+}
+
+/* --- shares --- */
+
+static int larger_first(const void *a, const void *b, void *user)
+{
+    const struct plan      *plan = user;
+    const struct plan_file *x = &plan->file[*(const size_t *)a];
+    const struct plan_file *y = &plan->file[*(const size_t *)b];
+
+    if (x->size_bytes != y->size_bytes)
+        return x->size_bytes > y->size_bytes ? -1 : 1;
+    if (x->repo != y->repo)
+        return x->repo < y->repo ? -1 : 1;
+    return str_cmp(x->path, y->path);
+}
+
+void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
+{
+    size_t   *order;
+    uint64_t *load;
+
+    if (count <= 1)
+        return;
+    order = mem_alloc(plan->file_count * sizeof(*order));
+    load = mem_alloc(count * sizeof(*load));
+    for (size_t i = 0; i < plan->file_count; i++)
+        order[i] = i;
+    qsort_r(order, plan->file_count, sizeof(*order), larger_first, plan);
+    for (size_t i = 0; i < plan->file_count; i++) {
+        struct plan_file *f = &plan->file[order[i]];
+        uint32_t          lightest = 0;
+
+        for (uint32_t s = 1; s < count; s++)
+            if (load[s] < load[lightest])
+                lightest = s;
+        load[lightest] += f->size_bytes + 1; /* a file costs something even when it is empty */
+        f->is_mine = lightest == index;
+    }
+    free(order);
+    free(load);
+}
+
+/* --- equal contents --- */
+
+static int by_content(const void *a, const void *b, void *user)
+{
+    const struct plan      *plan = user;
+    const struct plan_file *x = &plan->file[*(const size_t *)a];
+    const struct plan_file *y = &plan->file[*(const size_t *)b];
+    int                     order;
+
+    if (x->repo != y->repo)
+        return x->repo < y->repo ? -1 : 1;
+    order = memcmp(x->digest.byte, y->digest.byte, sizeof(x->digest.byte));
+    if (order)
+        return order;
+    /* The one that is there, or that an earlier run began, is the one the others copy. */
+    if ((x->state == PLAN_PRESENT) != (y->state == PLAN_PRESENT))
+        return x->state == PLAN_PRESENT ? -1 : 1;
+    if (x->have_bytes != y->have_bytes)
+        return x->have_bytes > y->have_bytes ? -1 : 1;
+    return str_cmp(x->path, y->path);
+}
+
+void plan_find_same(struct plan *plan)
+{
+    size_t *order = mem_alloc(plan->file_count * sizeof(*order));
+
+    for (size_t i = 0; i < plan->file_count; i++)
+        order[i] = i;
+    qsort_r(order, plan->file_count, sizeof(*order), by_content, plan);
+    for (size_t i = 1, first = 0; i < plan->file_count; i++) {
+        struct plan_file *f = &plan->file[order[i]], *leader = &plan->file[order[first]];
+
+        if (f->repo != leader->repo || !digest_equal(&f->digest, &leader->digest) ||
+            f->size_bytes == 0) {
+            first = i;
+            continue;
+        }
+        if (f->state == PLAN_FETCH && f->is_mine && leader->is_mine) {
+            f->state = PLAN_SAME;
+            f->same_as = order[first];
+            f->have_bytes = 0;
+        }
+    }
+    free(order);
+}

@@ -1,0 +1,473 @@
+/* snapshot.c: the story of a run. Each chapter is one function; snapshot_internal.h says where
+ * their details live. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "cgroup.h"
+#include "snapshot_internal.h"
+
+int snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err)
+{
+    struct snapshot *s = mem_alloc(sizeof(*s));
+
+    (void)err;
+    s->config = *config;
+    s->spec = config->spec;
+    s->started_at_ms = s->heartbeat_at_ms = s->lease_at_ms = clock_now_ms(&config->clock);
+    s->progress = progress_new(s->spec->repo_count, &config->clock);
+    s->repo = mem_alloc(s->spec->repo_count * sizeof(*s->repo));
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        s->repo[i].listing.repo = &s->spec->repo[i];
+        s->repo[i].listing.index = i;
+    }
+    plan_init(&s->plan, s->spec);
+    snapshot_init_report(s);
+    *out = s;
+    return 0;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    if (!s)
+        return;
+    snapshot_drop_leases(s);
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        if (s->repo[i].store)
+            store_repo_close(s->repo[i].store);
+        fetch_listing_release(&s->repo[i].listing);
+    }
+    fetch_free(s->fetch);
+    if (s->store)
+        store_free(s->store);
+    tls_free(s->tls);
+    if (s->http_ready)
+        http_global_release();
+    progress_view_release(&s->view);
+    progress_free(s->progress);
+    plan_release(&s->plan);
+    arena_release(&s->arena);
+    free(s->report_repo);
+    free(s->repo);
+    free(s);
+}
+
+/* --- opening the volume --- */
+
+/* The page cache of the init container is charged to its limit, and lost to the server if it does
+ * not fit: keep it only where it is small against the limit. */
+static bool drops_cache(const struct snapshot *s)
+{
+    enum { SMALL_LIMIT_BYTES = 2 * 1024 * 1024 };
+    uint64_t limit = cgroup_memory_limit();
+
+    if (s->spec->page_cache != SPEC_CACHE_AUTO)
+        return s->spec->page_cache == SPEC_CACHE_DROP;
+    return limit != UINT64_MAX && limit / 1024 < SMALL_LIMIT_BYTES;
+}
+
+static int open_store(struct snapshot *s, bool read_only, struct err *err)
+{
+    struct store_options options = {
+        .target = s->report.target,
+        .file_mode = s->spec->file_mode,
+        .dir_mode = s->spec->dir_mode,
+        .drop_cache = drops_cache(s),
+        .disable_symlinks = s->spec->disable_symlinks,
+        .read_only = read_only,
+        .clock = s->config.clock,
+        .log = s->config.log,
+    };
+
+    return store_new(&options, &s->store, err);
+}
+
+/* A volume mounted read-only is fine as long as everything is there. */
+static int open_volume(struct snapshot *s, struct err *err)
+{
+    struct err ignored;
+
+    if (open_store(s, s->config.read_only, err) == 0)
+        return 0;
+    if (err->kind != ERR_READ_ONLY && err->kind != ERR_PERMISSION)
+        return -1;
+    s->read_only_err = *err;
+    s->volume_is_read_only = true;
+    return open_store(s, true, &ignored) ? -1 : 0;
+}
+
+/* --- the short way: everything is there --- */
+
+static bool marker_has(const struct snapshot *s, size_t i)
+{
+    return s->report_repo[i].commit[0] &&
+           strcmp(s->report_repo[i].commit, s->repo[i].listing.commit) == 0;
+}
+
+/* Does the volume hold, for repo i, what the marker says? Takes the listing an earlier run left;
+ * that it is the right one shows in the digest of the list. */
+static int matches_marker(struct snapshot *s, size_t i, struct err *err)
+{
+    char want[65];
+    int  rc;
+
+    memcpy(want, s->report_repo[i].list_digest, sizeof(want));
+    if (s->repo[i].failed || !marker_has(s, i))
+        return 0;
+    if (!s->repo[i].listed) {
+        rc = snapshot_list_from_volume(s, i, true, err);
+        if (rc <= 0)
+            return rc;
+    }
+    if (s->plan.repo[i].count == 0 &&
+        plan_add_repo(&s->plan, i, s->repo[i].listing.entry, s->repo[i].listing.count, err))
+        return 0;
+    if (strcmp(want, s->plan.repo[i].list_digest) != 0)
+        return 0;
+    return snapshot_is_complete(s, i, err);
+}
+
+static void count_as_present(struct snapshot *s)
+{
+    progress_replan(s->progress);
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        progress_plan_file(s->progress, s->plan.file[k].repo, s->plan.file[k].size_bytes, 0, true);
+    for (size_t i = 0; i < s->spec->repo_count; i++)
+        progress_repo_complete(s->progress, i, s->repo[i].from_existing);
+}
+
+/* Throws away what the short way learnt from the volume; only commits are kept. */
+static void forget_listings(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        if (!s->repo[i].from_existing) {
+            fetch_listing_release(&s->repo[i].listing);
+            s->repo[i].listed = false;
+        }
+    }
+    plan_release(&s->plan);
+    plan_init(&s->plan, s->spec);
+}
+
+/* 1: the marker is of this spec, the commits are still the same, every file is there. */
+static int is_complete_already(struct snapshot *s, struct err *err)
+{
+    int rc = snapshot_read_marker(s, err);
+
+    if (rc <= 0)
+        return rc;
+    progress_enter(s->progress, PHASE_RESOLVING);
+    if (snapshot_resolve(s, false, err))
+        return -1;
+    for (size_t i = 0; rc > 0 && i < s->spec->repo_count; i++)
+        rc = matches_marker(s, i, err);
+    if (rc > 0)
+        count_as_present(s);
+    else
+        forget_listings(s);
+    return rc;
+}
+
+/* --- the long way --- */
+
+static int resolve_and_plan(struct snapshot *s, struct err *err)
+{
+    progress_enter(s->progress, PHASE_RESOLVING);
+    if (snapshot_resolve(s, true, err))
+        return -1;
+    progress_enter(s->progress, PHASE_PLANNING);
+    if (snapshot_make_plan(s, err) || snapshot_look(s, err))
+        return -1;
+    plan_take_shard(&s->plan, s->spec->shard_index, s->spec->shard_count);
+    return 0;
+}
+
+static void count_plan(struct snapshot *s)
+{
+    progress_replan(s->progress);
+    for (size_t k = 0; k < s->plan.file_count; k++) {
+        const struct plan_file *f = &s->plan.file[k];
+
+        if (f->is_mine && !s->repo[f->repo].failed)
+            progress_plan_file(s->progress, f->repo, f->size_bytes, f->have_bytes,
+                               f->state == PLAN_PRESENT);
+    }
+}
+
+static int fetch_missing(struct snapshot *s, struct err *err)
+{
+    struct fetch_place *place = arena_alloc(&s->arena, s->spec->repo_count * sizeof(*place));
+    size_t              count = 0;
+    int                 rc;
+
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        if (s->repo[i].failed || s->plan.repo[i].count == 0)
+            continue;
+        place[count++] = (struct fetch_place){
+            .repo = &s->spec->repo[i],
+            .index = i,
+            .commit = s->repo[i].listing.commit,
+            .endpoint = s->repo[i].listing.endpoint,
+            .store = s->repo[i].store,
+        };
+    }
+    progress_enter(s->progress, PHASE_DOWNLOADING);
+    rc = fetch_files(s->fetch, &s->plan, place, count, err);
+    for (size_t k = 0; k < count; k++)
+        if (place[k].failed)
+            snapshot_repo_fails(s, place[k].index, &place[k].err);
+    return rc;
+}
+
+static bool is_missing(const struct snapshot *s, const struct plan_file *f)
+{
+    return f->is_mine && f->state != PLAN_PRESENT && !s->repo[f->repo].failed;
+}
+
+/* Is anything to be fetched? A repo whose listing came from the volume because the Hub was out of
+ * reach, or because the run is offline, cannot be completed now. */
+static bool has_work(struct snapshot *s)
+{
+    size_t missing = 0;
+
+    for (size_t k = 0; k < s->plan.file_count; k++) {
+        const struct plan_file *f = &s->plan.file[k];
+        struct err              why;
+
+        if (!is_missing(s, f))
+            continue;
+        if (!s->spec->offline && !s->repo[f->repo].from_existing) {
+            missing++;
+            continue;
+        }
+        if (s->spec->offline)
+            err_set(&why, ERR_OFFLINE, "offline, and %.*s is not on the volume", STR_ARG(f->path));
+        else
+            why = s->repo[f->repo].err;
+        snapshot_repo_fails(s, f->repo, &why);
+    }
+    return missing > 0;
+}
+
+static struct store_tree_entry *tree_of(struct snapshot *s, size_t i, size_t *count)
+{
+    const struct fetch_listing *listing = &s->repo[i].listing;
+    const struct plan_repo     *repo = &s->plan.repo[i];
+    bool                        whole = repo->count == repo->listed;
+    struct store_tree_entry    *tree = mem_alloc(listing->count * sizeof(*tree));
+
+    *count = 0;
+    for (size_t k = 0; k < listing->count; k++) {
+        const struct hub_entry  *e = &listing->entry[k];
+        struct store_tree_entry *t = &tree[*count];
+        char                     hex[DIGEST_HEX_MAX];
+
+        if (!whole && !plan_has(&s->plan, i, e->path))
+            continue;
+        if (e->xet_masked) { /* Python refuses to keep such a listing, and so do we */
+            free(tree);
+            *count = 0;
+            return NULL;
+        }
+        *t = (struct store_tree_entry){e->path, e->size_bytes, e->oid, {"", 0}, e->xet_hash};
+        if (e->is_lfs) {
+            digest_to_hex(&e->digest, hex);
+            t->lfs_sha256 = arena_str(&s->arena, str_from(hex));
+        }
+        (*count)++;
+    }
+    return tree;
+}
+
+static int finish_repo(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct plan_repo  *repo = &s->plan.repo[i];
+    size_t                   count;
+    struct store_tree_entry *tree = tree_of(s, i, &count);
+    int rc = store_repo_finish(s->repo[i].store, tree, count, repo->count == repo->listed, err);
+
+    free(tree);
+    if (rc == 0)
+        progress_repo_complete(s->progress, i, s->repo[i].from_existing);
+    return rc;
+}
+
+/* Our share is there; is everybody's? What the others published is read anew. 1, 0, -1. */
+static int all_shares_are_there(struct snapshot *s, size_t i, struct err *err)
+{
+    if (s->spec->shard_count <= 1)
+        return 1;
+    if (store_repo_sync(s->repo[i].store, err))
+        return -1;
+    store_repo_close(s->repo[i].store);
+    s->repo[i].store = NULL;
+    return snapshot_is_complete(s, i, err);
+}
+
+/* With shards, the one who finds everything there has the last word. 1 all there, 0, -1. */
+static int finish_repos(struct snapshot *s, struct err *err)
+{
+    int all = 1;
+
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        int there;
+
+        if (s->repo[i].failed)
+            continue;
+        there = all_shares_are_there(s, i, err);
+        if (there < 0 || (there && finish_repo(s, i, err)))
+            return -1;
+        all &= there;
+    }
+    return all;
+}
+
+static int make_it_match(struct snapshot *s, struct err *err)
+{
+    int waited, all;
+
+    if (s->volume_is_read_only) {
+        *err = s->read_only_err;
+        return -1;
+    }
+    waited = snapshot_take_leases(s, err);
+    if (waited < 0)
+        return -1;
+    if (waited) {
+        int rc = is_complete_already(s, err);
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
+    if (snapshot_remove_marker(s, err) || resolve_and_plan(s, err))
+        return -1;
+    if (snapshot_failure(s, err))
+        return -1;
+    if (snapshot_adopt(s, err))
+        return -1;
+    plan_find_same(&s->plan);
+    count_plan(s);
+    store_sweep(s->store, err);
+    if (snapshot_check_space(s, err))
+        return -1;
+    if (has_work(s) && (snapshot_connect(s, err) || fetch_missing(s, err)))
+        return -1;
+    if (snapshot_failure(s, err))
+        return -1;
+    progress_enter(s->progress, PHASE_VERIFYING);
+    all = finish_repos(s, err);
+    if (all < 0)
+        return -1;
+    return all ? snapshot_write_marker(s, err) : 0;
+}
+
+/* --- from start to end --- */
+
+/* A fleet that starts in one second shall not ask in one second: each node waits its own share. */
+static int wait_start_jitter(struct snapshot *s, struct err *err)
+{
+    const char    *node = getenv("NODE_NAME");
+    struct utsname host;
+    struct digest  digest;
+    uint64_t       wait_ms;
+
+    if (s->spec->start_jitter_ms == 0)
+        return 0;
+    digest_of_text(str_from(node ? node : uname(&host) == 0 ? host.nodename : ""), &digest);
+    memcpy(&wait_ms, digest.byte, sizeof(wait_ms));
+    wait_ms %= s->spec->start_jitter_ms;
+    progress_enter(s->progress, PHASE_WAITING);
+    progress_wait(s->progress, "its turn (startJitter)",
+                  clock_wall_ms(&s->config.clock) + (int64_t)wait_ms);
+    log_write(s->config.log, LOG_INFO, "waiting for its turn", LOG_NUM("wait_ms", wait_ms));
+    return snapshot_sleep(s, wait_ms, err);
+}
+
+static void log_start(const struct snapshot *s)
+{
+    const struct spec *spec = s->spec;
+
+    log_write(s->config.log, LOG_INFO, "start", LOG_CSTR("version", s->config.version),
+              LOG_TEXT("spec", spec->name), LOG_TEXT("target", spec->target),
+              LOG_CSTR("layout", snapshot_is_cache(s) ? "cache" : "dir"),
+              LOG_NUM("repos", spec->repo_count), LOG_URL("endpoint", spec->endpoint.item[0]),
+              LOG_CSTR("token", spec->token_origin.len ? spec->token_origin.p : "none"),
+              LOG_CSTR("spec_digest", spec->digest));
+}
+
+static int run(struct snapshot *s, struct err *err)
+{
+    int rc;
+
+    log_start(s);
+    if (open_volume(s, err))
+        return -1;
+    snapshot_fill_report(s);
+    snapshot_write_status(s, NULL);
+    if (wait_start_jitter(s, err))
+        return -1;
+    rc = is_complete_already(s, err);
+    if (rc == 0)
+        rc = make_it_match(s, err);
+    return rc < 0 ? -1 : 0;
+}
+
+int snapshot_run(struct snapshot *s, struct err *err)
+{
+    int rc = run(s, err);
+
+    if (rc == 0)
+        progress_enter(s->progress, PHASE_COMPLETE);
+    else if (err->kind == ERR_TERMINATED || err->kind == ERR_INTERRUPTED)
+        progress_enter(s->progress, PHASE_CANCELLED);
+    else
+        progress_enter(s->progress, PHASE_FAILED);
+    if (s->store)
+        snapshot_fill_report(s);
+    snapshot_write_status(s, rc ? err : NULL);
+    snapshot_drop_leases(s);
+    return rc;
+}
+
+int snapshot_plan(struct snapshot *s, struct err *err)
+{
+    if (open_volume(s, err) || resolve_and_plan(s, err))
+        return -1;
+    for (size_t k = 0; k < s->plan.file_count; k++) /* nobody hashes for a plan */
+        if (s->plan.file[k].state == PLAN_UNKNOWN)
+            s->plan.file[k].state = PLAN_PRESENT;
+    plan_find_same(&s->plan);
+    count_plan(s);
+    snapshot_fill_report(s);
+    if (snapshot_failure(s, err))
+        return -1;
+    return snapshot_check_space(s, err);
+}
+
+const struct report_run *snapshot_report(struct snapshot *s)
+{
+    return &s->report;
+}
+
+const struct progress_view *snapshot_view(struct snapshot *s)
+{
+    progress_view_release(&s->view);
+    progress_look(s->progress, &s->view);
+    return &s->view;
+}
+
+const struct plan *snapshot_planned(const struct snapshot *s)
+{
+    return &s->plan;
+}
+
+const struct err *snapshot_repo_error(const struct snapshot *s, size_t repo)
+{
+    return s->repo[repo].failed ? &s->repo[repo].err : NULL;
+}
+
+const struct snapshot_volume *snapshot_volumes(const struct snapshot *s, size_t *count)
+{
+    *count = s->volume_count;
+    return s->volume;
+}

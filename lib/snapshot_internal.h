@@ -1,0 +1,94 @@
+/* snapshot_internal.h: the members of a run, shared by the chapters of its story.
+ *
+ *   snapshot.c          the story
+ *   snapshot_resolve.c  which commit, which files: the Hub, else what the volume knows
+ *   snapshot_look.c     what is there already, what is missing, does it fit
+ *   snapshot_state.c    what others see: status, marker, heartbeat, env file; the tick
+ *   snapshot_lease.c    waiting for other writers */
+#ifndef HFI_SNAPSHOT_INTERNAL_H
+#define HFI_SNAPSHOT_INTERNAL_H
+
+#include "fetch.h"
+#include "snapshot.h"
+#include "store.h"
+#include "store_lease.h"
+#include "tls.h"
+
+struct repo_run {
+    struct fetch_listing listing; /* commit and entries; entries may come from the volume */
+    struct store_repo   *store;   /* NULL until the commit is known */
+    struct store_lease  *lease;
+    bool                 listed, failed;
+    bool                 from_existing; /* the Hub was out of reach; the volume's own knowledge serves */
+    struct err           err;
+};
+
+enum { SNAPSHOT_VOLUMES_MAX = 16 };
+
+struct snapshot {
+    struct snapshot_config config;
+    const struct spec     *spec;
+    struct store          *store;
+    struct tls            *tls;
+    struct fetch          *fetch;
+    struct progress       *progress;
+    struct plan            plan;
+    struct repo_run       *repo; /* owned; spec->repo_count long */
+    struct report_run      report;
+    struct report_repo    *report_repo; /* owned */
+    struct arena           arena;       /* strings of the report */
+    struct progress_view   view;
+    struct snapshot_volume volume[SNAPSHOT_VOLUMES_MAX];
+    size_t                 volume_count;
+    char                   status_name[160], marker_name[96], env_name[96];
+    bool                   volume_is_read_only; /* nothing can be written; a complete one will do */
+    struct err             read_only_err;
+    bool                   status_warned;
+    uint64_t started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms;
+    bool     http_ready;
+};
+
+static inline bool snapshot_is_cache(const struct snapshot *s)
+{
+    return s->spec->layout == SPEC_LAYOUT_CACHE;
+}
+
+/* snapshot_resolve.c */
+/* Commits of all repos that are not known yet, and with `trees` their listings too. */
+int  snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
+/* Fills the listing of one repo from what an earlier run left. 1, 0 not there, -1. */
+int  snapshot_list_from_volume(struct snapshot *s, size_t i, bool selection_too, struct err *err);
+/* Everything that speaks to the network: TLS roots, libcurl, fetch. Once, and only if needed. */
+int  snapshot_connect(struct snapshot *s, struct err *err);
+int  snapshot_open_repo(struct snapshot *s, size_t i, struct err *err);
+void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err);
+/* The first failure that counts; false if there is none. */
+bool snapshot_failure(const struct snapshot *s, struct err *err);
+
+/* snapshot_look.c */
+int snapshot_make_plan(struct snapshot *s, struct err *err);  /* all listed repos */
+int snapshot_look(struct snapshot *s, struct err *err);       /* fills the states of the plan */
+int snapshot_adopt(struct snapshot *s, struct err *err);      /* hashes what nobody proved yet */
+int snapshot_check_space(struct snapshot *s, struct err *err);
+/* Is every file of this repo there, by names and metadata alone? 1, 0, -1. */
+int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err);
+
+/* snapshot_state.c */
+void snapshot_init_report(struct snapshot *s);
+void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
+int  snapshot_tick(void *user, struct err *err);
+void snapshot_write_status(struct snapshot *s, const struct err *err);
+/* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */
+int  snapshot_read_marker(struct snapshot *s, struct err *err);
+int  snapshot_write_marker(struct snapshot *s, struct err *err);
+int  snapshot_remove_marker(struct snapshot *s, struct err *err);
+/* Sleeps in ticks. */
+int  snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err);
+
+/* snapshot_lease.c */
+/* Takes the lease of every repo; 1 if it had to wait for somebody (the volume may have changed). */
+int  snapshot_take_leases(struct snapshot *s, struct err *err);
+int  snapshot_renew_leases(struct snapshot *s, struct err *err);
+void snapshot_drop_leases(struct snapshot *s);
+
+#endif

@@ -1,0 +1,325 @@
+/* snapshot_look.c: what is on the volume already, what is missing, and does the rest fit? */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "snapshot_internal.h"
+
+int snapshot_make_plan(struct snapshot *s, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct repo_run *run = &s->repo[i];
+        struct err       why;
+
+        if (run->failed || !run->listed || s->plan.repo[i].count)
+            continue;
+        if (plan_add_repo(&s->plan, i, run->listing.entry, run->listing.count, &why))
+            snapshot_repo_fails(s, i, &why);
+    }
+    return 0;
+}
+
+static struct store_file store_file_of(const struct plan_file *f)
+{
+    return (struct store_file){f->path, f->size_bytes, f->digest};
+}
+
+int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct plan_repo *repo = &s->plan.repo[i];
+
+    if (repo->count == 0 || snapshot_open_repo(s, i, err))
+        return repo->count == 0 ? 0 : -1;
+    for (size_t k = repo->first; k < repo->first + repo->count; k++) {
+        struct store_file file = store_file_of(&s->plan.file[k]);
+        struct store_view view;
+
+        if (store_look(s->repo[i].store, &file, &view, err))
+            return -1;
+        if (view.state != STORE_PRESENT)
+            return 0;
+    }
+    return 1;
+}
+
+static int look_at_repo(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct plan_repo *repo = &s->plan.repo[i];
+
+    if (snapshot_open_repo(s, i, err))
+        return -1;
+    for (size_t k = repo->first; k < repo->first + repo->count; k++) {
+        struct plan_file *f = &s->plan.file[k];
+        struct store_file file = store_file_of(f);
+        struct store_view view;
+
+        if (store_look(s->repo[i].store, &file, &view, err))
+            return -1;
+        f->state = view.state == STORE_PRESENT      ? PLAN_PRESENT
+                   : view.state == STORE_UNVERIFIED ? PLAN_UNKNOWN
+                                                    : PLAN_FETCH;
+        f->have_bytes = view.have_bytes;
+        f->allocated_bytes = view.allocated_bytes;
+    }
+    return 0;
+}
+
+int snapshot_look(struct snapshot *s, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct err why;
+
+        if (!s->repo[i].failed && s->plan.repo[i].count && look_at_repo(s, i, &why))
+            snapshot_repo_fails(s, i, &why);
+    }
+    return 0;
+}
+
+/* --- proving what somebody else put there --- */
+
+struct adopter {
+    struct snapshot *s;
+    pthread_mutex_t  lock;
+    size_t           next; /* index into plan.file */
+    bool             stop;
+};
+
+static int on_hashed(void *user, uint64_t n)
+{
+    struct adopter *a = user;
+    int             stop;
+
+    (void)n;
+    pthread_mutex_lock(&a->lock);
+    stop = a->stop;
+    pthread_mutex_unlock(&a->lock);
+    return stop;
+}
+
+static struct plan_file *next_unproven(struct adopter *a)
+{
+    struct plan      *plan = &a->s->plan;
+    struct plan_file *f = NULL;
+
+    pthread_mutex_lock(&a->lock);
+    while (!a->stop && !f && a->next < plan->file_count) {
+        f = &plan->file[a->next++];
+        if (f->state != PLAN_UNKNOWN || !f->is_mine || a->s->repo[f->repo].failed)
+            f = NULL;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return f;
+}
+
+static void *adopt_main(void *arg)
+{
+    struct adopter   *a = arg;
+    struct plan_file *f;
+
+    while ((f = next_unproven(a)) != NULL) {
+        struct store_file file = store_file_of(f);
+        struct err        err;
+        int rc = store_adopt(a->s->repo[f->repo].store, &file,
+                             a->s->spec->verify == SPEC_VERIFY_ALWAYS, on_hashed, a, &err);
+
+        f->have_bytes = 0;
+        f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
+        if (rc == 0)
+            log_write(a->s->config.log, LOG_WARN,
+                      "a file on the volume does not match its hash and is fetched again",
+                      LOG_TEXT("file", f->path));
+    }
+    return NULL;
+}
+
+static size_t count_unproven(const struct plan *plan)
+{
+    size_t count = 0;
+
+    for (size_t k = 0; k < plan->file_count; k++)
+        count += plan->file[k].state == PLAN_UNKNOWN && plan->file[k].is_mine;
+    return count;
+}
+
+int snapshot_adopt(struct snapshot *s, struct err *err)
+{
+    enum { THREADS_MAX = 4 };
+    struct adopter a = {.s = s};
+    pthread_t      thread[THREADS_MAX];
+    size_t         unproven = count_unproven(&s->plan), threads = cgroup_cpus(), running = 0;
+    int            rc = 0;
+
+    if (unproven == 0)
+        return 0;
+    progress_enter(s->progress, PHASE_VERIFYING);
+    log_write(s->config.log, LOG_INFO, "hashing files that others put on the volume",
+              LOG_NUM("files", unproven));
+    pthread_mutex_init(&a.lock, NULL);
+    if (threads > THREADS_MAX)
+        threads = THREADS_MAX;
+    while (running < threads && running < unproven &&
+           pthread_create(&thread[running], NULL, adopt_main, &a) == 0)
+        running++;
+    if (running == 0)
+        adopt_main(&a);
+    for (;;) {
+        bool over;
+
+        pthread_mutex_lock(&a.lock);
+        over = a.next >= s->plan.file_count;
+        pthread_mutex_unlock(&a.lock);
+        if (over)
+            break;
+        rc = snapshot_sleep(s, 50, err);
+        if (rc)
+            break;
+    }
+    pthread_mutex_lock(&a.lock);
+    a.stop = rc != 0;
+    pthread_mutex_unlock(&a.lock);
+    for (size_t i = 0; i < running; i++)
+        pthread_join(thread[i], NULL);
+    pthread_mutex_destroy(&a.lock);
+    return rc;
+}
+
+/* --- space --- */
+
+static struct snapshot_volume *volume_of(struct snapshot *s, size_t i, struct err *err)
+{
+    struct fs_space space;
+    struct buf      folder = {0};
+
+    if (store_repo_space(s->repo[i].store, &space, err))
+        return NULL;
+    for (size_t v = 0; v < s->volume_count; v++)
+        if (s->volume[v].device == space.device)
+            return &s->volume[v];
+    if (s->volume_count == SNAPSHOT_VOLUMES_MAX)
+        return &s->volume[SNAPSHOT_VOLUMES_MAX - 1];
+    store_repo_folder(s->repo[i].store, &folder);
+    s->volume[s->volume_count] = (struct snapshot_volume){
+        .folder = arena_strdup(&s->arena, buf_view(&folder)),
+        .device = space.device,
+        .free_bytes = space.free_bytes,
+        .total_bytes = space.total_bytes,
+        .free_inodes = space.free_inodes,
+        .by_quota = space.by_quota,
+        .fits = true,
+    };
+    buf_release(&folder);
+    return &s->volume[s->volume_count++];
+}
+
+static uint64_t bytes_still_needed(const struct plan_file *f)
+{
+    if (f->state == PLAN_SAME)
+        return f->size_bytes;
+    if (f->state != PLAN_FETCH || f->allocated_bytes >= f->size_bytes)
+        return 0;
+    return f->size_bytes - f->allocated_bytes;
+}
+
+static int add_up(struct snapshot *s, struct err *err)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        const struct plan_repo *repo = &s->plan.repo[i];
+        struct snapshot_volume *v;
+
+        if (s->repo[i].failed || repo->count == 0)
+            continue;
+        v = volume_of(s, i, err);
+        if (!v)
+            return -1;
+        for (size_t k = repo->first; k < repo->first + repo->count; k++) {
+            const struct plan_file *f = &s->plan.file[k];
+
+            if (!f->is_mine || f->state == PLAN_PRESENT)
+                continue;
+            if (__builtin_add_overflow(v->need_bytes, bytes_still_needed(f), &v->need_bytes))
+                return err_set(err, ERR_BAD_ANSWER, "the sizes add up to nonsense");
+            /* In layout cache a twin is only a link to the blob. */
+            if (f->state == PLAN_SAME && snapshot_is_cache(s))
+                v->need_bytes -= f->size_bytes;
+            v->need_inodes += 1;
+        }
+    }
+    return 0;
+}
+
+static int too_little(const struct snapshot *s, const struct snapshot_volume *v, struct err *err)
+{
+    char need[24], have[24], reserve[24];
+
+    report_bytes(v->need_bytes, need);
+    report_bytes(v->free_bytes, have);
+    report_bytes(s->spec->disk_reserve_bytes, reserve);
+    err_set(err, v->by_quota ? ERR_QUOTA : ERR_DISK_FULL,
+            "%s needs %s more (%" PRIu64 " bytes) and %s to spare, but %s are free (%" PRIu64
+            " bytes)%s",
+            v->folder, need, v->need_bytes, reserve, have, v->free_bytes,
+            v->by_quota ? " under the quota" : "");
+    err->need_bytes = v->need_bytes + s->spec->disk_reserve_bytes;
+    err->have_bytes = v->free_bytes;
+    return -1;
+}
+
+static int check_volume(struct snapshot *s, struct snapshot_volume *v, struct err *err)
+{
+    uint64_t need;
+
+    if (v->need_bytes == 0)
+        return 0;
+    if (__builtin_add_overflow(v->need_bytes, s->spec->disk_reserve_bytes, &need) ||
+        need > v->free_bytes) {
+        v->fits = false;
+        return too_little(s, v, err);
+    }
+    if (v->free_inodes != UINT64_MAX && v->need_inodes > v->free_inodes) {
+        v->fits = false;
+        err_set(err, ERR_DISK_FULL,
+                "%s needs %" PRIu64 " more inodes (files), but %" PRIu64 " are free", v->folder,
+                v->need_inodes, v->free_inodes);
+        return err_hint(err, "use a volume with more inodes; more bytes will not help");
+    }
+    return 0;
+}
+
+/* disk.limit: what the pod may use, whatever the disk has. */
+static int check_limit(const struct snapshot *s, struct err *err)
+{
+    uint64_t bytes = 0;
+    char     need[24], have[24];
+
+    for (size_t i = 0; i < s->spec->repo_count; i++)
+        bytes += s->repo[i].failed ? 0 : s->plan.repo[i].bytes;
+    if (s->spec->disk_limit_bytes == 0 || bytes <= s->spec->disk_limit_bytes)
+        return 0;
+    report_bytes(bytes, need);
+    report_bytes(s->spec->disk_limit_bytes, have);
+    err_set(err, ERR_DISK_FULL, "the selection has %s (%" PRIu64 " bytes), disk.limit allows %s",
+            need, bytes, have);
+    err->need_bytes = bytes;
+    err->have_bytes = s->spec->disk_limit_bytes;
+    return err_hint(err, "raise disk.limit and the pod's ephemeral-storage limit with it, or narrow "
+                         "the selection");
+}
+
+int snapshot_check_space(struct snapshot *s, struct err *err)
+{
+    s->volume_count = 0;
+    if (add_up(s, err))
+        return -1;
+    if (!s->spec->disk_check)
+        return 0;
+    if (check_limit(s, err))
+        return -1;
+    for (size_t v = 0; v < s->volume_count; v++)
+        if (check_volume(s, &s->volume[v], err))
+            return -1;
+    return 0;
+}

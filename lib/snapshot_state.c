@@ -1,0 +1,227 @@
+/* snapshot_state.c: what others see of a run, and the tick that keeps it fresh. */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot_internal.h"
+
+enum {
+    STATUS_EVERY_MS = 1000,
+    HEARTBEAT_EVERY_MS = 10 * 1000,
+    LEASE_EVERY_MS = 5 * 1000,
+    MARKER_MAX = 16 * 1024 * 1024,
+};
+
+static const char *absolute(struct snapshot *s, const char *path)
+{
+    char  real[PATH_MAX];
+    char *found = realpath(path, real);
+
+    return arena_strdup(&s->arena, str_from(found ? found : path));
+}
+
+static const char *zero_terminated(struct snapshot *s, struct str text)
+{
+    return arena_strdup(&s->arena, text);
+}
+
+void snapshot_init_report(struct snapshot *s)
+{
+    const struct spec *spec = s->spec;
+    const char        *name = zero_terminated(s, spec->name);
+
+    if (spec->shard_count > 1)
+        snprintf(s->status_name, sizeof(s->status_name), "%s.shard-%u.status.json", name,
+                 spec->shard_index);
+    else
+        snprintf(s->status_name, sizeof(s->status_name), "%s.status.json", name);
+    snprintf(s->marker_name, sizeof(s->marker_name), "%s.complete.json", name);
+    snprintf(s->env_name, sizeof(s->env_name), "%s.env", name);
+    s->report_repo = mem_alloc(spec->repo_count * sizeof(*s->report_repo));
+    for (size_t i = 0; i < spec->repo_count; i++) {
+        const struct spec_repo *repo = &spec->repo[i];
+
+        s->report_repo[i] = (struct report_repo){
+            .id = zero_terminated(s, repo->id),
+            .type = repo_type_name(repo->type),
+            .revision = zero_terminated(s, repo->revision),
+            .path = snapshot_is_cache(s) ? NULL : zero_terminated(s, repo->path),
+            .optional = repo->optional,
+        };
+    }
+    s->report = (struct report_run){
+        .spec_name = name,
+        .spec_digest = spec->digest,
+        .target = zero_terminated(s, spec->target),
+        .version = s->config.version,
+        .is_cache = snapshot_is_cache(s),
+        .repo = s->report_repo,
+        .repo_count = spec->repo_count,
+    };
+}
+
+void snapshot_fill_report(struct snapshot *s)
+{
+    s->report.target = absolute(s, s->report.target);
+    if (s->store)
+        s->report.instance = store_instance(s->store);
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct report_repo     *out = &s->report_repo[i];
+        const struct plan_repo *repo = &s->plan.repo[i];
+        struct buf              folder = {0};
+
+        memcpy(out->commit, s->repo[i].failed ? "" : s->repo[i].listing.commit,
+               s->repo[i].failed ? 1 : sizeof(out->commit));
+        out->file_count = repo->count;
+        out->bytes = repo->bytes;
+        memcpy(out->list_digest, repo->list_digest, sizeof(out->list_digest));
+        if (s->repo[i].store) {
+            store_repo_folder(s->repo[i].store, &folder);
+            out->folder =
+                str_from(absolute(s, buf_cstr(&folder)));
+        }
+        buf_release(&folder);
+    }
+}
+
+/* --- status --- */
+
+static void look(struct snapshot *s)
+{
+    progress_view_release(&s->view);
+    progress_look(s->progress, &s->view);
+}
+
+void snapshot_write_status(struct snapshot *s, const struct err *err)
+{
+    struct buf text = {0};
+    struct err why;
+
+    look(s);
+    s->status_at_ms = clock_now_ms(&s->config.clock);
+    if (s->config.read_only || s->volume_is_read_only || !s->store)
+        return;
+    report_status(&s->report, &s->view, err, &text);
+    if (store_write_state(s->store, s->status_name, buf_view(&text), false, &why) &&
+        !s->status_warned) {
+        s->status_warned = true; /* once: the run itself may still succeed */
+        log_write(s->config.log, LOG_WARN, "the status file cannot be written",
+                  LOG_CSTR("error", why.text));
+    }
+    buf_release(&text);
+}
+
+static void heartbeat(struct snapshot *s)
+{
+    s->heartbeat_at_ms = clock_now_ms(&s->config.clock);
+    if (s->config.read_only || s->spec->progress == SPEC_PROGRESS_NONE)
+        return;
+    look(s);
+    report_log_heartbeat(s->config.log, &s->view, s->config.log_is_json);
+}
+
+/* --- the tick --- */
+
+static int check_stop(struct snapshot *s, struct err *err)
+{
+    int kind = s->config.stop ? atomic_load(s->config.stop) : 0;
+
+    if (!kind && s->config.stop_fd >= 0) {
+        struct pollfd p = {.fd = s->config.stop_fd, .events = POLLIN};
+        if (poll(&p, 1, 0) > 0)
+            kind = ERR_TERMINATED;
+    }
+    if (!kind)
+        return 0;
+    return err_set(err, (enum err_kind)kind, "stopped by %s; what was fetched is kept",
+                   kind == ERR_INTERRUPTED ? "SIGINT" : "SIGTERM");
+}
+
+static int check_deadline(const struct snapshot *s, uint64_t now_ms, struct err *err)
+{
+    uint64_t total_ms = s->spec->total_timeout_ms;
+    char     spent[24];
+
+    if (total_ms == 0 || now_ms - s->started_at_ms < total_ms)
+        return 0;
+    report_duration(now_ms - s->started_at_ms, spent);
+    return err_set(err, ERR_DEADLINE, "not finished after %s (timeouts.total); what was fetched is kept",
+                   spent);
+}
+
+int snapshot_tick(void *user, struct err *err)
+{
+    struct snapshot *s = user;
+    uint64_t         now_ms = clock_now_ms(&s->config.clock);
+
+    if (check_stop(s, err) || check_deadline(s, now_ms, err))
+        return -1;
+    if (now_ms - s->lease_at_ms >= LEASE_EVERY_MS) {
+        s->lease_at_ms = now_ms;
+        if (snapshot_renew_leases(s, err))
+            return -1;
+    }
+    if (now_ms - s->status_at_ms >= STATUS_EVERY_MS)
+        snapshot_write_status(s, NULL);
+    if (now_ms - s->heartbeat_at_ms >= HEARTBEAT_EVERY_MS)
+        heartbeat(s);
+    return 0;
+}
+
+int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err)
+{
+    uint64_t until_ms = clock_now_ms(&s->config.clock) + ms;
+
+    for (;;) {
+        uint64_t      now_ms = clock_now_ms(&s->config.clock);
+        struct pollfd p = {.fd = s->config.stop_fd, .events = POLLIN};
+        uint64_t      left_ms;
+
+        if (snapshot_tick(s, err))
+            return -1;
+        if (now_ms >= until_ms)
+            return 0;
+        left_ms = until_ms - now_ms;
+        poll(&p, s->config.stop_fd >= 0 ? 1 : 0, left_ms < 200 ? (int)left_ms : 200);
+    }
+}
+
+/* --- marker and env file --- */
+
+int snapshot_read_marker(struct snapshot *s, struct err *err)
+{
+    struct buf text = {0};
+    int        rc = store_read_state(s->store, s->marker_name, MARKER_MAX, &text, err);
+
+    if (rc > 0)
+        rc = report_read_marker(buf_view(&text), s->spec->digest, s->report_repo,
+                                s->spec->repo_count);
+    else if (rc < 0 && err->kind == ERR_TOO_LARGE)
+        rc = 0; /* no marker of ours is that long */
+    buf_release(&text);
+    return rc;
+}
+
+int snapshot_write_marker(struct snapshot *s, struct err *err)
+{
+    struct buf marker = {0}, env = {0};
+    int        rc;
+
+    snapshot_fill_report(s);
+    report_env(&s->report, &env);
+    rc = store_write_state(s->store, s->env_name, buf_view(&env), true, err);
+    report_marker(&s->report, clock_wall_ms(&s->config.clock), &marker);
+    if (rc == 0) /* the last write of all: it says that everything else is there */
+        rc = store_write_state(s->store, s->marker_name, buf_view(&marker), true, err);
+    buf_release(&marker);
+    buf_release(&env);
+    return rc;
+}
+
+int snapshot_remove_marker(struct snapshot *s, struct err *err)
+{
+    return store_remove_state(s->store, s->marker_name, true, err);
+}

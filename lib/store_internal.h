@@ -1,0 +1,155 @@
+/* store_internal.h: what the files of the store share. Nothing outside store*.c includes it. */
+#ifndef HFI_STORE_INTERNAL_H
+#define HFI_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "arena.h"
+#include "store.h"
+#include "store_inventory.h"
+
+/* A growing list of names, in order and without repetition. {0} is empty. */
+struct name_set {
+    char **item; /* owned, each and all */
+    size_t count, capacity;
+};
+bool name_set_add(struct name_set *set, const char *name); /* true: it is new */
+bool name_set_has(const struct name_set *set, const char *name);
+void name_set_release(struct name_set *set);
+
+/* A partial that lay there before we came, or that we closed unfinished. */
+struct stale_partial {
+    struct digest digest;
+    char          stem[96]; /* DIGEST.INSTANCE, without .part */
+    char          instance[17];
+    bool          ours;
+};
+
+/* One file system that repos lie on: a .hf-init with partials, at its root below the target. */
+struct store_place {
+    char  *rel;     /* owned: the folder that holds .hf-init, below the target; "." is the target */
+    int    root_fd; /* that folder */
+    int    state_fd, partials_fd, temp_fd; /* .hf-init and what is in it; -1 until needed */
+    bool   is_listed;
+    struct stale_partial *stale; /* owned; once listed */
+    size_t stale_count, stale_capacity;
+    struct store_place *next;
+};
+
+enum lock_verdict { LOCKS_UNKNOWN, LOCKS_EXCLUDE, LOCKS_USELESS };
+
+struct store {
+    struct store_options options; /* target: owned here */
+    char  target[4096];
+    int   target_fd; /* -1: read_only and not there */
+    int   space_fd;  /* the target, or the nearest folder above it that exists */
+    char  instance[17];
+    char  boot_id[40]; /* "-" if the kernel does not tell */
+    atomic_uint temp_count;
+
+    pthread_mutex_t       lock;     /* guards all below */
+    struct store_place   *place;    /* owned list; the first is the target's */
+    struct store_partial *open;     /* list of what is being written */
+    struct name_set       repo_key; /* of every repo this run opened */
+    enum lock_verdict     locks;
+};
+
+struct store_layout;
+
+struct store_repo {
+    struct store        *store;
+    struct store_place  *place;
+    struct arena         names;   /* owns the texts of options and those below */
+    struct store_repo_options options;
+    const struct store_layout *layout;
+    const char          *folder;  /* below the target: "." or "qwen" or "models--a--b" */
+    char                 key[33]; /* names this place in inventory and journals */
+
+    pthread_mutex_t  lock; /* guards all below */
+    int              root_fd; /* the folder; -1 until it exists */
+    struct inventory inventory;
+    int              append_fd; /* of the inventory's file; -1 until something is noted */
+    struct name_set  touched;   /* folders below root_fd whose entries changed */
+    char             look_folder[4096]; /* the folder that was looked into last … */
+    int              look_fd;           /* … or -1 */
+    bool             no_symlinks, no_hard_links; /* found out by trying */
+};
+
+/* Where the layouts differ. Paths are relative to the repo's folder. The repo's lock is not held,
+ * except during look. */
+struct store_layout {
+    /* Fills state with PRESENT, UNVERIFIED or MISSING. */
+    int (*look)(struct store_repo *repo, const struct store_file *file, enum store_state *state,
+                struct err *err);
+    /* The path that holds the file's bytes now. 1 there, 0 not. */
+    int (*content)(struct store_repo *repo, const struct store_file *file, struct buf *path,
+                   struct err *err);
+    /* The path that publishing gives the bytes. */
+    void (*final)(struct store_repo *repo, const struct store_file *file, struct buf *path);
+    /* Makes verified bytes at `path` visible to readers: metadata, links. `fresh`: the bytes were
+     * put there by us and nobody else knows them yet. */
+    int (*expose)(struct store_repo *repo, const struct store_file *file, const char *path,
+                  const struct stat *st, bool fresh, struct err *err);
+    /* What readers expect beside the files. */
+    int (*finish)(struct store_repo *repo, struct err *err);
+    const char *tree_folder;
+};
+extern const struct store_layout store_layout_dir, store_layout_cache;
+
+/* --- store.c --- */
+/* Creates and opens a place's folders. */
+int store_place_ready(struct store *store, struct store_place *place, struct err *err);
+/* The place for a folder below the target: the root of its file system. */
+int store_place_for(struct store *store, const char *folder, struct store_place **out,
+                    struct err *err);
+/* A name below a place's temp_fd that nobody else uses, and that a sweep recognizes as ours. */
+void store_temp_name(struct store *store, char out[64]);
+/* Replaces rel below dir_fd by way of the place's temporary folder, so that no stray file is ever
+ * seen beside it. */
+int store_replace(struct store *store, struct store_place *place, int dir_fd, const char *rel,
+                  struct str content, bool durable, struct err *err);
+/* Now, by the clock that gives files of this volume their mtime. */
+int store_volume_now_ns(struct store *store, int64_t *now_ns, struct err *err);
+
+/* --- store_repo.c --- */
+/* Creates and opens the repo's folder. */
+int store_repo_ready(struct store_repo *repo, struct err *err);
+/* Creates the folder that will hold rel, and notes that it must be synced. */
+int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err *err);
+/* stat of rel below the repo's folder, cheap for one after the other in the same folder. Call with
+ * the lock held. 1, 0, -1. */
+int store_repo_look_at(struct store_repo *repo, const char *rel, struct stat *st, struct err *err);
+/* The same for a link's text; 0 if rel is no link. */
+int store_repo_look_link(struct store_repo *repo, const char *rel, struct buf *text,
+                         struct err *err);
+/* Notes that `path` holds the digest, as st describes it. */
+int store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
+                    const struct stat *st, const char *commit, struct err *err);
+int store_repo_replace(struct store_repo *repo, const char *rel, struct str content,
+                       struct err *err);
+/* Hash of the whole file. 1 it is `want`, 0 not, -1 error. */
+int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop_cache,
+               int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
+
+/* --- store_partial.c --- */
+/* Is there a partial to resume from? Fills `out` then, and leaves it alone otherwise. */
+void store_partial_look(struct store_repo *repo, const struct store_file *file,
+                        struct store_view *out);
+
+/* --- store_publish.c --- */
+/* Gives the bytes in `name` below from_dir, open as fd, their final name. */
+int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
+                        int from_dir, const char *name, struct err *err);
+
+/* --- store_tree.c --- */
+int store_tree_write(struct store_repo *repo, const struct store_tree_entry *tree, size_t count,
+                     bool is_whole, struct err *err);
+
+/* --- store_lease.c --- */
+/* Adds the instances that a lease names and that are not known to be dead. */
+int store_lease_living(struct store *store, struct name_set *instances, struct err *err);
+
+extern const char store_cachedir_tag[];
+
+#endif

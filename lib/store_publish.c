@@ -1,0 +1,140 @@
+/* store_publish.c: the moment a file becomes visible.
+ *
+ * Order: data on disk, mode, rename, then the inventory's line. Killed in between, the file is
+ * either not there or whole, and at worst hashed once more. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "store_internal.h"
+
+/* A name that is taken by anything but a file (or, for blobs, a link to one) is not ours to take. */
+static int check_free(struct store_repo *repo, const char *path, struct err *err)
+{
+    struct stat st;
+    int         there = fs_exists_at(repo->root_fd, path, &st, err);
+
+    if (there <= 0)
+        return there;
+    if (S_ISREG(st.st_mode) || (repo->options.is_cache && S_ISLNK(st.st_mode)))
+        return 0;
+    err_set(err, ERR_IO, "%s is a %s, and a file must go there", path, fs_kind_name(st.st_mode));
+    return err_hint(err, "remove or rename it");
+}
+
+/* rename, and the answer of an NFS server that did it but whose first reply was lost. */
+static int rename_into(struct store_repo *repo, int fd, int from_dir, const char *name,
+                       const char *path, struct err *err)
+{
+    struct stat opened, named;
+    struct err  ignored;
+
+    if (fs_rename_at(from_dir, name, repo->root_fd, path, err) == 0)
+        return 0;
+    if (err->sys_errno == ENOENT && fstat(fd, &opened) == 0 &&
+        fs_exists_at(repo->root_fd, path, &named, &ignored) == 1 &&
+        opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+        return 0;
+    return -1;
+}
+
+int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
+                        int from_dir, const char *name, struct err *err)
+{
+    struct buf  path = {0};
+    struct stat st;
+    int         rc = -1;
+
+    repo->layout->final(repo, file, &path);
+    if (fs_sync_data(fd, err))
+        goto out;
+    fs_set_mode(fd, (mode_t)repo->store->options.file_mode);
+    if (store_repo_make_parent(repo, buf_cstr(&path), err) ||
+        check_free(repo, buf_cstr(&path), err))
+        goto out;
+    if (fstat(fd, &st) != 0) {
+        err_sys(err, errno, "stat");
+        goto out;
+    }
+    if ((uint64_t)st.st_size != file->size_bytes) {
+        err_set(err, ERR_INTEGRITY, "%.*s has %lld bytes on the volume instead of %llu",
+                STR_ARG(file->path), (long long)st.st_size, (unsigned long long)file->size_bytes);
+        goto out;
+    }
+    if (rename_into(repo, fd, from_dir, name, buf_cstr(&path), err) ||
+        repo->layout->expose(repo, file, buf_cstr(&path), &st, true, err))
+        goto out;
+    rc = 0;
+out:
+    buf_release(&path);
+    return rc;
+}
+
+/* Copies the bytes behind `from` into a temporary file and publishes it. */
+static int publish_bytes_of(struct store_repo *repo, const struct store_file *file, int from,
+                            struct err *err)
+{
+    struct store *store = repo->store;
+    struct err    ignored;
+    struct stat   st;
+    char          name[64];
+    int           to, rc = -1;
+
+    store_temp_name(store, name);
+    to = fs_open_at(repo->place->temp_fd, name, O_RDWR | O_CREAT | O_EXCL,
+                    (mode_t)store->options.file_mode | 0600, err);
+    if (to < 0)
+        return -1;
+    if (fs_copy(from, to, file->size_bytes, err))
+        goto out;
+    /* The copy is proven like a download: nobody promises that the source stood still. */
+    rc = store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache, NULL, NULL,
+                    err);
+    if (rc == 0)
+        rc = err_set(err, ERR_INTEGRITY, "the copy differs");
+    else if (rc == 1)
+        rc = fstat(to, &st) ? err_sys(err, errno, "stat")
+                            : store_publish_bytes(repo, file, to, repo->place->temp_fd,
+                                                  name, err);
+out:
+    fs_close(&to);
+    if (rc)
+        fs_unlink_at(repo->place->temp_fd, name, &ignored);
+    return rc;
+}
+
+int store_publish_copy(struct store_repo *repo, const struct store_file *file,
+                       const struct store_file *same, struct err *err)
+{
+    struct buf  path = {0};
+    struct stat st;
+    int         fd = -1, rc = -1, there;
+
+    if (store_repo_ready(repo, err) || store_place_ready(repo->store, repo->place, err))
+        goto out;
+    there = repo->layout->content(repo, same, &path, err);
+    if (there == 0)
+        err_set(err, ERR_IO, "%.*s is gone", STR_ARG(same->path));
+    if (there != 1)
+        goto out;
+    fd = fs_open_at(repo->root_fd, buf_cstr(&path), O_RDONLY, 0, err);
+    if (fd < 0)
+        goto out;
+    if (fstat(fd, &st) != 0) {
+        err_sys(err, errno, "stat %s", buf_cstr(&path));
+        goto out;
+    }
+    if (repo->options.is_cache && str_has_prefix(buf_view(&path), STR("blobs/")))
+        rc = repo->layout->expose(repo, file, buf_cstr(&path), &st, false, err);
+    else
+        rc = publish_bytes_of(repo, file, fd, err);
+out:
+    if (rc)
+        err_wrap(err, "publish %.*s as a copy of %.*s", STR_ARG(file->path), STR_ARG(same->path));
+    fs_close(&fd);
+    buf_release(&path);
+    return rc;
+}

@@ -1,0 +1,521 @@
+/* store_repo.c: one repo's folder below the target, in either layout.
+ *
+ * Invariant: the inventory holds only files whose bytes matched their digest, with the size and
+ * mtime they had then. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "store_internal.h"
+
+enum { HASH_BLOCK_BYTES = 1 << 20, INVENTORY_MAX_BYTES = 512 << 20 };
+
+/* --- opening --- */
+
+static void name_folder(struct store_repo *repo)
+{
+    struct buf folder = {0}, text = {0};
+    char       hex[DIGEST_HEX_MAX];
+    struct digest d;
+
+    if (repo->options.is_cache)
+        repo_folder_name(repo->options.type, repo->options.id, &folder);
+    else
+        buf_add_str(&folder, repo->options.path.len ? repo->options.path : repo->options.id);
+    while (folder.len > 1 && folder.p[folder.len - 1] == '/')
+        folder.p[--folder.len] = '\0';
+    repo->folder = arena_strdup(&repo->names, buf_view(&folder));
+    buf_printf(&text, "%s:%s", repo->options.is_cache ? "cache" : "dir", repo->folder);
+    digest_of_text(buf_view(&text), &d);
+    digest_to_hex(&d, hex);
+    snprintf(repo->key, sizeof(repo->key), "%.32s", hex);
+    buf_release(&folder);
+    buf_release(&text);
+}
+
+static void copy_options(struct store_repo *repo, const struct store_repo_options *options)
+{
+    struct arena *names = &repo->names;
+    struct str   *alias;
+
+    repo->options = *options;
+    repo->options.id = arena_str(names, options->id);
+    repo->options.path = arena_str(names, options->path);
+    repo->options.revision = arena_str(names, options->revision);
+    alias = arena_alloc(names, (options->ref_alias_count + 1) * sizeof(*alias));
+    for (size_t i = 0; i < options->ref_alias_count; i++)
+        alias[i] = arena_str(names, options->ref_alias[i]);
+    repo->options.ref_alias = alias;
+    name_folder(repo);
+}
+
+static void inventory_name(const struct store_repo *repo, char out[64])
+{
+    snprintf(out, 64, "inventory/%s", repo->key);
+}
+
+static int load_inventory(struct store_repo *repo, struct err *err)
+{
+    struct buf text = {0};
+    char       name[64];
+    int        rc;
+
+    inventory_name(repo, name);
+    rc = store_read_state(repo->store, name, INVENTORY_MAX_BYTES, &text, err);
+    if (rc == 1)
+        inventory_parse(&repo->inventory, buf_view(&text));
+    buf_release(&text);
+    return rc < 0 && err->kind != ERR_TOO_LARGE ? -1 : 0;
+}
+
+/* Opens the folder if it is there. */
+static int open_root(struct store_repo *repo, struct err *err)
+{
+    if (repo->root_fd >= 0 || repo->store->target_fd < 0)
+        return 0;
+    repo->root_fd = fs_open_dir_at(repo->store->target_fd, repo->folder, err);
+    return repo->root_fd < 0 && err->sys_errno != ENOENT ? -1 : 0;
+}
+
+int store_repo_open(struct store *store, const struct store_repo_options *options,
+                    struct store_repo **out, struct err *err)
+{
+    struct store_repo *repo = mem_alloc(sizeof(*repo));
+
+    repo->store = store;
+    repo->root_fd = repo->append_fd = repo->look_fd = -1;
+    repo->layout = options->is_cache ? &store_layout_cache : &store_layout_dir;
+    repo->no_symlinks = store->options.disable_symlinks;
+    pthread_mutex_init(&repo->lock, NULL);
+    copy_options(repo, options);
+    if (store_place_for(store, repo->folder, &repo->place, err) ||
+        store_place_ready(store, repo->place, err) || open_root(repo, err) ||
+        load_inventory(repo, err)) {
+        err_wrap(err, "%s/%s", store->target, repo->folder);
+        store_repo_close(repo);
+        return -1;
+    }
+    pthread_mutex_lock(&store->lock);
+    name_set_add(&store->repo_key, repo->key);
+    pthread_mutex_unlock(&store->lock);
+    *out = repo;
+    return 0;
+}
+
+void store_repo_close(struct store_repo *repo)
+{
+    if (!repo)
+        return;
+    fs_close(&repo->look_fd);
+    fs_close(&repo->append_fd);
+    fs_close(&repo->root_fd);
+    inventory_release(&repo->inventory);
+    name_set_release(&repo->touched);
+    arena_release(&repo->names);
+    pthread_mutex_destroy(&repo->lock);
+    free(repo);
+}
+
+int store_local_commit(struct store *store, const struct store_repo_options *options,
+                       char commit[41], struct err *err)
+{
+    struct store_repo *repo;
+    struct buf         text = {0}, name = {0};
+    struct str         revision = options->revision;
+    int                rc = 0;
+
+    if (store_repo_open(store, options, &repo, err))
+        return -1;
+    if (inventory_get_ref(&repo->inventory, revision, commit)) {
+        rc = repo->root_fd >= 0;
+    } else if (options->is_cache && repo->root_fd >= 0) {
+        struct stat st;
+
+        if (repo_is_commit(revision)) {
+            buf_add_str(&text, revision);
+        } else {
+            buf_printf(&name, "refs/%.*s", STR_ARG(revision));
+            rc = fs_read_small_at(repo->root_fd, buf_cstr(&name), 4096, &text, err);
+        }
+        if (rc >= 0 && repo_is_commit(str_trim(buf_view(&text)))) {
+            snprintf(commit, 41, "%.40s", str_trim(buf_view(&text)).p);
+            buf_clear(&name);
+            buf_printf(&name, "snapshots/%s", commit);
+            rc = fs_exists_at(repo->root_fd, buf_cstr(&name), &st, err);
+        } else if (rc > 0) {
+            rc = 0;
+        }
+    }
+    buf_release(&name);
+    buf_release(&text);
+    store_repo_close(repo);
+    return rc;
+}
+
+/* --- folders --- */
+
+int store_repo_ready(struct store_repo *repo, struct err *err)
+{
+    struct store *store = repo->store;
+    int           rc = 0;
+
+    pthread_mutex_lock(&repo->lock);
+    if (repo->root_fd < 0) {
+        rc = fs_make_dirs_at(store->target_fd, repo->folder, (mode_t)store->options.dir_mode,
+                             err);
+        if (rc == 0)
+            rc = open_root(repo, err);
+        name_set_add(&repo->touched, ".");
+    }
+    pthread_mutex_unlock(&repo->lock);
+    return rc;
+}
+
+/* A folder that we may have made is only durable with its own entry, so its parents count too. */
+static void touch_folder(struct store_repo *repo, const char *folder)
+{
+    char  rel[4096];
+    char *slash;
+
+    snprintf(rel, sizeof(rel), "%s", folder);
+    pthread_mutex_lock(&repo->lock);
+    while (name_set_add(&repo->touched, rel) && (slash = strrchr(rel, '/')) != NULL)
+        *slash = '\0';
+    name_set_add(&repo->touched, ".");
+    pthread_mutex_unlock(&repo->lock);
+}
+
+int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err *err)
+{
+    char        folder[4096];
+    const char *slash = strrchr(rel, '/');
+    int         fd;
+
+    if (store_repo_ready(repo, err))
+        return -1;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rel) : 1, slash ? rel : ".");
+    touch_folder(repo, folder);
+    fd = fs_open_dir_at(repo->root_fd, folder, err);
+    if (fd >= 0) {
+        fs_close(&fd);
+        return 0;
+    }
+    if (err->sys_errno != ENOENT)
+        return -1;
+    return fs_make_dirs_at(repo->root_fd, folder, (mode_t)repo->store->options.dir_mode, err);
+}
+
+/* The folder of rel, kept open for the next one: listings come in order. 1, 0, -1. */
+static int look_folder(struct store_repo *repo, const char *rel, const char **base,
+                       struct err *err)
+{
+    const char *slash = strrchr(rel, '/');
+    char        folder[4096];
+
+    if (open_root(repo, err))
+        return -1;
+    if (repo->root_fd < 0)
+        return 0;
+    *base = slash ? slash + 1 : rel;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rel) : 1, slash ? rel : ".");
+    if (repo->look_fd >= 0 && strcmp(folder, repo->look_folder) == 0)
+        return 1;
+    fs_close(&repo->look_fd);
+    repo->look_fd = fs_open_dir_at(repo->root_fd, folder, err);
+    if (repo->look_fd < 0)
+        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+    memcpy(repo->look_folder, folder, sizeof(folder));
+    return 1;
+}
+
+int store_repo_look_at(struct store_repo *repo, const char *rel, struct stat *st, struct err *err)
+{
+    const char *base;
+    int         rc = look_folder(repo, rel, &base, err);
+
+    return rc == 1 ? fs_exists_at(repo->look_fd, base, st, err) : rc;
+}
+
+int store_repo_look_link(struct store_repo *repo, const char *rel, struct buf *text,
+                         struct err *err)
+{
+    const char *base;
+    int         rc = look_folder(repo, rel, &base, err);
+
+    return rc == 1 ? fs_read_link_at(repo->look_fd, base, text, err) : rc;
+}
+
+/* --- what is there --- */
+
+static int check_name(const struct store_repo *repo, const struct store_file *file,
+                      struct err *err)
+{
+    struct str rest = file->path, segment;
+
+    if (repo_check_path(file->path, err))
+        return -1;
+    while (str_cut(&rest, '/', &segment)) /* without case: some volumes ignore it */
+        if (str_eq_nocase(segment, STR(".hf-init")))
+            return err_set(err, ERR_UNSAFE_NAME, "the repo has a file %.*s, inside the folder "
+                           "that hf-init keeps for itself", STR_ARG(file->path));
+    if (!repo->options.is_cache &&
+        str_has_prefix_nocase(file->path, STR(".cache/huggingface/")))
+        return err_set(err, ERR_UNSAFE_NAME, "the repo has a file %.*s, inside the folder of the "
+                       "Hub's metadata", STR_ARG(file->path));
+    return 0;
+}
+
+int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
+               struct err *err)
+{
+    enum store_state state = STORE_MISSING;
+    int              rc;
+
+    if (check_name(repo, file, err))
+        return -1;
+    pthread_mutex_lock(&repo->lock);
+    rc = repo->layout->look(repo, file, &state, err);
+    pthread_mutex_unlock(&repo->lock);
+    if (rc)
+        return -1;
+    *out = (struct store_view){.state = state};
+    if (state != STORE_MISSING)
+        out->have_bytes = file->size_bytes;
+    else
+        store_partial_look(repo, file, out);
+    return 0;
+}
+
+int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop_cache,
+               int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err)
+{
+    struct digest_run run;
+    struct digest     got;
+    char             *block = mem_alloc(HASH_BLOCK_BYTES);
+    uint64_t          at = 0;
+    ssize_t           n = 0;
+
+    digest_begin(&run, want->kind, size_bytes);
+    for (;;) {
+        n = fs_pread_full(fd, block, HASH_BLOCK_BYTES, at, err);
+        if (n <= 0)
+            break;
+        digest_add(&run, block, (size_t)n);
+        if (drop_cache)
+            (void)posix_fadvise(fd, (off_t)at, n, POSIX_FADV_DONTNEED);
+        at += (uint64_t)n;
+        if (on_bytes && on_bytes(user, (uint64_t)n)) {
+            n = err_set(err, ERR_TERMINATED, "stopped while hashing");
+            break;
+        }
+    }
+    free(block);
+    if (n < 0) {
+        digest_release(&run);
+        return -1;
+    }
+    digest_end(&run, &got);
+    return at == size_bytes && digest_equal(&got, want);
+}
+
+/* Opens the bytes at path and proves them. 1 proven, 0 not, -1 error. */
+static int prove(struct store_repo *repo, const struct store_file *file, const char *path,
+                 bool hash, int (*on_bytes)(void *user, uint64_t n), void *user,
+                 struct stat *st, struct err *err)
+{
+    struct inventory_entry *entry;
+    struct stat             after;
+    int                     fd, rc;
+
+    fd = fs_open_at(repo->root_fd, path, O_RDONLY, 0, err);
+    if (fd < 0)
+        return err->sys_errno == ENOENT ? 0 : -1;
+    if (fstat(fd, st) != 0) {
+        rc = err_sys(err, errno, "stat %s", path);
+        goto out;
+    }
+    pthread_mutex_lock(&repo->lock);
+    entry = inventory_find(&repo->inventory, str_from(path));
+    rc = inventory_proves(entry, st, &file->digest);
+    pthread_mutex_unlock(&repo->lock);
+    if (rc == 0 && (uint64_t)st->st_size == file->size_bytes)
+        rc = hash ? store_hash(fd, file->size_bytes, &file->digest,
+                               repo->store->options.drop_cache, on_bytes, user, err)
+                  : 1;
+    /* Somebody wrote to it while we read: what we saw is not what is there. */
+    if (rc == 1 && (fstat(fd, &after) != 0 || after.st_size != st->st_size ||
+                    inventory_mtime_ns(&after) != inventory_mtime_ns(st)))
+        rc = 0;
+    if (rc < 0)
+        err_wrap(err, "hash %s", path);
+out:
+    fs_close(&fd);
+    return rc;
+}
+
+int store_adopt(struct store_repo *repo, const struct store_file *file, bool hash,
+                int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err)
+{
+    struct buf  path = {0};
+    struct stat st;
+    int         rc;
+
+    if (check_name(repo, file, err) || store_repo_ready(repo, err))
+        return -1;
+    rc = repo->layout->content(repo, file, &path, err);
+    if (rc == 1)
+        rc = prove(repo, file, buf_cstr(&path), hash, on_bytes, user, &st, err);
+    if (rc == 1 && repo->layout->expose(repo, file, buf_cstr(&path), &st, false, err))
+        rc = -1;
+    buf_release(&path);
+    return rc;
+}
+
+/* --- the inventory --- */
+
+/* Appends to the file as the run goes, so that a killed one need not hash again what it
+ * published. Unsynced: what is lost is hashed. */
+static int append_inventory(struct store_repo *repo, const struct inventory_entry *entry,
+                            struct err *err)
+{
+    struct store *store = repo->store;
+    struct buf    lines = {0};
+    struct stat   st;
+    char          name[64];
+    int           rc = -1;
+
+    inventory_name(repo, name);
+    if (repo->append_fd < 0) {
+        if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
+                            err))
+            return -1;
+        repo->append_fd = fs_open_at(store->place->state_fd, name,
+                                     O_WRONLY | O_CREAT | O_APPEND,
+                                     (mode_t)store->options.file_mode, err);
+        if (repo->append_fd < 0)
+            return -1;
+        /* The newline ends what a killed run may have left half written. */
+        if (fstat(repo->append_fd, &st) == 0 && st.st_size > 0)
+            buf_add_char(&lines, '\n');
+        else
+            buf_add_str(&lines, STR("hf-init inventory 1\n"));
+    }
+    inventory_render_entry(&repo->inventory, entry, &lines);
+    do
+        rc = write(repo->append_fd, lines.p, lines.len) == (ssize_t)lines.len ? 0 : -1;
+    while (rc && errno == EINTR);
+    buf_release(&lines);
+    return rc ? err_sys(err, errno, "note a file in .hf-init/%s", name) : 0;
+}
+
+int store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
+                    const struct stat *st, const char *commit, struct err *err)
+{
+    struct inventory_entry *entry;
+    int                     rc;
+
+    pthread_mutex_lock(&repo->lock);
+    entry = inventory_put(&repo->inventory, str_from(path), digest, st, commit);
+    entry->seen = true;
+    rc = append_inventory(repo, entry, err);
+    pthread_mutex_unlock(&repo->lock);
+    return rc;
+}
+
+/* --- finishing --- */
+
+int store_repo_replace(struct store_repo *repo, const char *rel, struct str content,
+                       struct err *err)
+{
+    if (store_repo_make_parent(repo, rel, err))
+        return -1;
+    return store_replace(repo->store, repo->place, repo->root_fd, rel, content, false, err);
+}
+
+static int sync_touched(struct store_repo *repo, struct err *err)
+{
+    for (size_t i = 0; i < repo->touched.count; i++)
+        if (fs_sync_dir_at(repo->root_fd, repo->touched.item[i], err))
+            return -1;
+    if (repo->touched.count) { /* the folder itself may be new, and its parents */
+        char  rel[4096];
+        char *slash;
+
+        snprintf(rel, sizeof(rel), "%s", repo->folder);
+        while ((slash = strrchr(rel, '/')) != NULL) {
+            *slash = '\0';
+            if (fs_sync_dir_at(repo->store->target_fd, rel, err))
+                return -1;
+        }
+        if (fs_sync_dir_at(repo->store->target_fd, ".", err))
+            return -1;
+    }
+    name_set_release(&repo->touched);
+    return 0;
+}
+
+static int write_inventory(struct store_repo *repo, struct err *err)
+{
+    struct store *store = repo->store;
+    struct buf    text = {0};
+    char          name[64];
+    int           rc;
+
+    inventory_set_ref(&repo->inventory, repo->options.revision, repo->options.commit);
+    inventory_set_ref(&repo->inventory, str_from(repo->options.commit), repo->options.commit);
+    if (!repo->inventory.changed)
+        return 0;
+    inventory_name(repo, name);
+    inventory_render(&repo->inventory, &text);
+    fs_close(&repo->append_fd);
+    rc = fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
+                         err);
+    if (rc == 0)
+        rc = store_replace(store, store->place, store->place->state_fd, name, buf_view(&text),
+                           true, err);
+    if (rc == 0)
+        repo->inventory.changed = false;
+    buf_release(&text);
+    return rc;
+}
+
+int store_repo_sync(struct store_repo *repo, struct err *err)
+{
+    if (sync_touched(repo, err) || (repo->append_fd >= 0 && fs_sync_data(repo->append_fd, err)))
+        return err_wrap(err, "sync %s/%s", repo->store->target, repo->folder);
+    return 0;
+}
+
+int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
+                      size_t tree_count, bool tree_is_whole, struct err *err)
+{
+    if (store_repo_ready(repo, err) ||
+        (tree && store_tree_write(repo, tree, tree_count, tree_is_whole, err)) ||
+        repo->layout->finish(repo, err) || sync_touched(repo, err) || write_inventory(repo, err))
+        return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
+    return 0;
+}
+
+/* --- where --- */
+
+int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *err)
+{
+    int fd = repo->root_fd >= 0          ? repo->root_fd
+             : repo->place->root_fd >= 0 ? repo->place->root_fd
+                                         : repo->store->space_fd;
+
+    return fs_space(fd, out, err);
+}
+
+void store_repo_folder(const struct store_repo *repo, struct buf *out)
+{
+    buf_add_str(out, str_from(repo->store->target));
+    if (strcmp(repo->folder, ".") != 0)
+        buf_printf(out, "%s%s", strcmp(repo->store->target, "/") == 0 ? "" : "/", repo->folder);
+    if (repo->options.is_cache)
+        buf_printf(out, "/snapshots/%s", repo->options.commit);
+}

@@ -1,0 +1,176 @@
+"""What the tests of the binary share: a Hub to talk to, a volume to fill, and a way to run hf-init.
+
+A test reads like the promise it keeps: it sets up repositories, runs a spec, and says what must hold of exit code,
+files and requests. Nothing here reaches beyond loopback, and every process is ended by the fixture that started it.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "hub"))
+from standin import Hub  # noqa: E402
+
+BIN = os.environ.get("HF_INIT_BIN", str(ROOT / "build" / "hf-init"))
+
+
+class Result:
+    """What a run left behind: code, stdout, stderr, and stderr's JSON lines."""
+
+    def __init__(self, process, stdout, stderr):
+        self.code = process.returncode
+        self.stdout = stdout
+        self.stderr = stderr
+
+    @property
+    def lines(self):
+        found = []
+        for line in self.stderr.splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                pass
+        return found
+
+    def __repr__(self):
+        return f"exit {self.code}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+
+
+class Running:
+    """A run that is still going on."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        return self.wait()
+
+    def wait(self, timeout=60):
+        out, err = self.process.communicate(timeout=timeout)
+        return Result(self.process, out, err)
+
+
+class Volume:
+    """A target folder, and questions about it."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+    def files(self, below="."):
+        """Every regular file below a folder that is not our own bookkeeping: {relative path: sha256}."""
+        base = self.path / below
+        found = {}
+        for folder, folders, names in os.walk(base):
+            folders[:] = [f for f in folders if f not in (".hf-init", ".cache")]
+            for name in names:
+                path = pathlib.Path(folder) / name
+                found[str(path.relative_to(base))] = sha256(path)
+        return found
+
+    def status(self, name="default"):
+        return json.loads((self.path / ".hf-init" / f"{name}.status.json").read_text())
+
+    def marker(self, name="default"):
+        path = self.path / ".hf-init" / f"{name}.complete.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def partials(self):
+        return sorted(p.name for p in self.path.glob("**/.hf-init/partials/*"))
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def content_of(repo, revision="main"):
+    """{path: sha256} of a stand-in repository, as Volume.files gives it."""
+    return {name: file.content.sha256 for name, file in repo.head(revision).files.items()}
+
+
+@pytest.fixture
+def hub():
+    with Hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def volume(tmp_path):
+    return Volume(tmp_path / "volume")
+
+
+@pytest.fixture
+def start(tmp_path, volume, request):
+    """start(spec, *args, **env) begins `hf-init run`; a dict is written as a spec (JSON is YAML) with target and
+    endpoint filled in. The environment is empty but for what is passed."""
+    started = []
+
+    def begin(spec=None, *args, command="run", hub=None, bin=BIN, **env):
+        if hub is None and "hub" in request.fixturenames:
+            hub = request.getfixturevalue("hub")
+        argv = [bin, command]
+        if spec is not None:
+            whole = {"target": str(volume.path)}
+            if hub is not None:
+                whole["endpoint"] = hub.endpoint
+            whole.update({"terminationMessage": str(tmp_path / "termination"), "retry": {"maxWait": "200ms"},
+                          "disk": {"reserve": 0}})
+            whole.update(spec)
+            path = tmp_path / f"spec-{len(started)}.yaml"
+            path.write_text(json.dumps(whole))
+            argv += ["--spec", str(path)]
+        (tmp_path / "termination").touch()
+        environment = {"LSAN_OPTIONS": "detect_leaks=1", **{k: str(v) for k, v in env.items()}}
+        process = subprocess.Popen(argv + list(args), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, errors="backslashreplace", cwd=tmp_path)
+        started.append(process)
+        return Running(process)
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def run(start):
+    """Like start, but waits: run(spec, …) gives a Result."""
+
+    def whole(spec=None, *args, timeout=60, **options):
+        return start(spec, *args, **options).wait(timeout)
+
+    return whole
+
+
+@pytest.fixture
+def until():
+    """until(lambda: condition) waits for it, a few seconds at most."""
+
+    def wait(condition, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.01)
+        raise AssertionError("it did not happen in time")
+
+    return wait
