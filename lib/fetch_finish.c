@@ -42,7 +42,7 @@ static int copy_to_twins(struct queue *q, struct fetch_file *f, const struct pla
             queue_fail(q, twin, &err);
             continue;
         }
-        progress_add_bytes(q->fetch->config.progress, twin->place->index, sf.size_bytes);
+        progress_reuse_bytes(q->fetch->config.progress, twin->place->index, sf.size_bytes);
         queue_done(q, twin);
     }
     return 0;
@@ -60,7 +60,7 @@ static void copy_only(struct queue *q, struct fetch_file *f)
         queue_fail(q, f, &err);
         return;
     }
-    progress_add_bytes(q->fetch->config.progress, f->place->index, sf.size_bytes);
+    progress_reuse_bytes(q->fetch->config.progress, f->place->index, sf.size_bytes);
     queue_done(q, f);
 }
 

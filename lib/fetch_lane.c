@@ -6,8 +6,11 @@
 #include "fetch_lane.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "url.h"
 
 enum { GATHER_BYTES = 256 * 1024, JOURNAL_EVERY_BYTES = 4 * 1024 * 1024, TURN_MS = 250 };
 
@@ -177,6 +180,17 @@ static int check_range(struct lane_part *p, const struct http_reply *reply, stru
     return 0;
 }
 
+static void show_host(const struct lane_part *p)
+{
+    struct url url;
+    char       host[128];
+
+    if (!url_parse(buf_view(&p->transfer.url), &url))
+        return;
+    snprintf(host, sizeof(host), "%.*s", STR_ARG(url.host));
+    progress_slot_host(p->lane->queue->fetch->config.progress, active_of(p)->slot, host);
+}
+
 static int on_reply(void *owner, const struct http_reply *reply, struct err *err)
 {
     struct lane_part *p = owner;
@@ -185,6 +199,7 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
     if (encoding.len && !str_eq_nocase(encoding, STR("identity")))
         return err_set(err, ERR_BAD_ANSWER, "the server compressed the file (%.*s) unasked",
                        STR_ARG(encoding));
+    show_host(p);
     if (!p->in_full && check_range(p, reply, err))
         return -1;
     if (p->in_full && reply->status != 200)

@@ -273,7 +273,7 @@ static int open_file(struct queue *q, struct fetch_file *f, struct err *err)
 {
     struct fetch_active *a = mem_alloc(sizeof(*a));
     struct store_file    sf = {f->plan->path, f->plan->size_bytes, f->plan->digest};
-    char                 path[256];
+    char                *path;
 
     if (store_partial_open(f->place->store, &sf, &a->partial, err)) {
         free(a);
@@ -285,9 +285,10 @@ static int open_file(struct queue *q, struct fetch_file *f, struct err *err)
         range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
     }
     digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
-    snprintf(path, sizeof(path), "%.*s", STR_ARG(f->plan->path));
+    path = mem_strndup(f->plan->path.p, f->plan->path.len);
     a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
                                  f->plan->size_bytes, range_set_bytes(&a->have));
+    free(path);
     f->active = a;
     return 0;
 }

@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fs_name.h"
@@ -179,6 +181,46 @@ int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
     if (there == 0)
         return fs_name_failed(dir_fd, rel, "stat", ENOENT, err);
     return there < 0 ? -1 : 0;
+}
+
+/* Follows links as long as they stay below dir_fd. Without openat2 a link counts as leading away:
+ * then its file is fetched again, which is right, merely dearer. */
+static int open_resolved(int dir_fd, const char *rel, uint64_t flags)
+{
+    struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+
+    return (int)syscall(SYS_openat2, dir_fd, rel, &how, sizeof(how));
+}
+
+int fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
+{
+    int fd, rc;
+
+    if (fs_name_check(rel, err))
+        return -1;
+    fd = open_resolved(dir_fd, rel, O_PATH);
+    if (fd < 0)
+        return 0;
+    rc = fstat(fd, st) == 0 ? 1 : err_sys(err, errno, "stat %s", rel);
+    close(fd);
+    return rc;
+}
+
+int fs_open_resolved_at(int dir_fd, const char *rel, struct err *err)
+{
+    struct stat st;
+    int         fd;
+
+    if (fs_name_check(rel, err))
+        return -1;
+    fd = open_resolved(dir_fd, rel, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fs_name_failed(dir_fd, rel, "open", errno, err);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        err_set(err, ERR_IO, "%s leads to something that is not a regular file", rel);
+        fs_close(&fd);
+    }
+    return fd;
 }
 
 int fs_sync_dir_at(int dir_fd, const char *rel, struct err *err)

@@ -18,28 +18,30 @@
 
 /* `rel` is always relative, '/'-separated and below dir_fd; "." is the directory itself. Empty, "."
  * and ".." segments are ERR_UNSAFE_NAME. */
-int  fs_open_dir(const char *path, struct err *err);                 /* follows links: the target itself */
+int fs_open_dir(const char *path, struct err *err); /* follows links: the target itself */
 /* Regular files only: a FIFO, device or folder at the name is ERR_IO, and never waited for. */
-int  fs_open_at(int dir_fd, const char *rel, int flags, mode_t mode, struct err *err);
-int  fs_open_dir_at(int dir_fd, const char *rel, struct err *err);
+int fs_open_at(int dir_fd, const char *rel, int flags, mode_t mode, struct err *err);
+int fs_open_dir_at(int dir_fd, const char *rel, struct err *err);
 /* Creates the folders of rel that are missing, like mkdir -p below dir_fd; setgid is kept. */
 int  fs_make_dirs_at(int dir_fd, const char *rel, mode_t mode, struct err *err);
-int  fs_make_dirs(const char *path, mode_t mode, struct err *err);   /* the target, links followed */
-void fs_close(int *fd);                                              /* fine on -1, leaves -1 behind */
+int  fs_make_dirs(const char *path, mode_t mode, struct err *err); /* the target, links followed */
+void fs_close(int *fd); /* fine on -1, leaves -1 behind */
 
-int  fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err); /* lstat */
+int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err); /* lstat */
 /* 1 there, 0 not there (ENOENT, ENOTDIR), -1 error */
-int  fs_exists_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
+int fs_exists_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
 /* Like fs_exists_at, but follows links that stay below dir_fd; 0 for one that leads elsewhere. */
-int  fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
+int fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
+/* Opens such a one for reading; regular files only. */
+int fs_open_resolved_at(int dir_fd, const char *rel, struct err *err);
 /* "folder", "symbolic link", "FIFO" …, for messages. */
 const char *fs_kind_name(mode_t mode);
 
-int  fs_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err);
+int fs_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err);
 /* Bytes read, less than len only at the end of the file; -1 error. */
 ssize_t fs_pread_full(int fd, void *data, size_t len, uint64_t offset, struct err *err);
 /* fallocate, else ftruncate where the file system has none. ENOSPC is an error. */
-int  fs_allocate(int fd, uint64_t size_bytes, struct err *err);
+int fs_allocate(int fd, uint64_t size_bytes, struct err *err);
 /* File systems without modes, or whose owner we are not, keep what they have. */
 void fs_set_mode(int fd, mode_t mode);
 int  fs_sync_data(int fd, struct err *err); /* fdatasync; EINVAL and ENOTSUP count as done */
@@ -47,36 +49,36 @@ int  fs_sync_dir_at(int dir_fd, const char *rel, struct err *err);
 int  fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
 int  fs_unlink_at(int dir_fd, const char *rel, struct err *err); /* missing is fine */
 /* 1 made, 0 the name is taken, -1 error; err->sys_errno tells whether the volume has such links. */
-int  fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
-int  fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err);
+int fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
+int fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err);
 /* 1 read, 0 not there or not a link, -1 error. */
-int  fs_read_link_at(int dir_fd, const char *rel, struct buf *out, struct err *err);
+int fs_read_link_at(int dir_fd, const char *rel, struct buf *out, struct err *err);
 /* Copies all of `from` to the start of `to`: shared blocks where the volume can, else bytes. */
-int  fs_copy(int from, int to, uint64_t size_bytes, struct err *err);
+int fs_copy(int from, int to, uint64_t size_bytes, struct err *err);
 /* Calls visit for each name but "." and ".."; a missing folder has none. visit returns non-zero to
  * stop, which is then returned. */
 typedef int fs_visit_fn(const char *name, void *user, struct err *err);
-int  fs_list_at(int dir_fd, const char *rel, fs_visit_fn *visit, void *user, struct err *err);
+int fs_list_at(int dir_fd, const char *rel, fs_visit_fn *visit, void *user, struct err *err);
 
 /* Whole small files. Reading refuses more than max bytes (ERR_TOO_LARGE) and, with NUL-free
  * callers in mind, hands back exact bytes. 1 read, 0 not there, -1 error. */
-int  fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err);
+int fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err);
 /* Writes under a temporary name in the same folder, optionally syncs data and folder, renames. */
-int  fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                   struct err *err);
+int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
+                  struct err *err);
 /* Creates rel, which must not exist, with this content. */
-int  fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                     struct err *err);
+int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
+                    struct err *err);
 /* Any path, links followed (secrets, config maps). "-" is standard input. */
-int  fs_read_file(const char *path, size_t max, struct buf *out, struct err *err);
+int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err);
 
 /* Starts writing back [begin, end) and, with drop, waits for it and lets the page cache go. Errors
  * are not reported: this is advice. */
 void fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop);
 
 struct fs_space {
-    uint64_t device;      /* st_dev: equal means the same file system */
-    uint64_t free_bytes;  /* for this uid; the smaller of statvfs and a user quota */
+    uint64_t device;     /* st_dev: equal means the same file system */
+    uint64_t free_bytes; /* for this uid; the smaller of statvfs and a user quota */
     uint64_t total_bytes;
     uint64_t free_inodes; /* UINT64_MAX where the file system does not count them */
     bool     by_quota;    /* the quota was the smaller one */

@@ -167,8 +167,7 @@ int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err)
     if (fd < 0)
         return err_sys(err, errno, "open %s", path);
     if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-        rc = err_set(err, ERR_IO, "%s is a %s, not a regular file", path,
-                     fs_kind_name(st.st_mode));
+        rc = err_set(err, ERR_IO, "%s is a %s, not a regular file", path, fs_kind_name(st.st_mode));
     else
         rc = read_all(fd, path, max, out, err);
     fs_close(&fd);

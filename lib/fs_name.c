@@ -33,7 +33,22 @@ int fs_name_check(const char *rel, struct err *err)
     }
 }
 
-/* One step without openat2. O_PATH needs no read permission on the way. */
+/* openat of one segment. A link where a folder is wanted says ENOTDIR; we call it what it is. */
+static int step(int dir_fd, const char *segment, int flags, mode_t mode)
+{
+    struct stat st;
+    int         fd = openat(dir_fd, segment, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+
+    if (fd < 0 && errno == ENOTDIR) {
+        if (fstatat(dir_fd, segment, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+            errno = ELOOP;
+        else
+            errno = ENOTDIR;
+    }
+    return fd;
+}
+
+/* The way without openat2. O_PATH needs no read permission on the way. */
 static int walk_open(int dir_fd, const char *rel, int flags, mode_t mode)
 {
     char        segment[256];
@@ -51,8 +66,8 @@ static int walk_open(int dir_fd, const char *rel, int flags, mode_t mode)
         } else {
             memcpy(segment, at, len);
             segment[len] = '\0';
-            next = last ? openat(fd, segment, flags | O_NOFOLLOW | O_CLOEXEC, mode)
-                        : openat(fd, segment, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            next =
+                last ? step(fd, segment, flags, mode) : step(fd, segment, O_PATH | O_DIRECTORY, 0);
         }
         if (fd != dir_fd) {
             int saved = errno;
@@ -82,8 +97,8 @@ int fs_name_open(int dir_fd, const char *rel, int flags, mode_t mode)
         if (errno == EINTR)
             continue;
         /* ENOSYS before Linux 5.6; EPERM from old seccomp profiles and gVisor; EAGAIN when folders
-         * moved under the lookup. A real EPERM comes again from the walk. */
-        if (errno != ENOSYS && errno != EPERM && errno != EAGAIN)
+         * moved under the lookup; ENOTDIR hides whether it was a link. The walk tells. */
+        if (errno != ENOSYS && errno != EPERM && errno != EAGAIN && errno != ENOTDIR)
             return -1;
         break;
     }
@@ -147,9 +162,8 @@ static void explain_refusal(int dir_fd, const char *rel, struct err *err)
         return;
     snprintf(err->text + len, sizeof(err->text) - len,
              " (this process is uid %u, gid %u; the folder %s belongs to %u:%u with mode %04o)",
-             (unsigned)geteuid(), (unsigned)getegid(),
-             strcmp(folder, ".") == 0 ? "itself" : folder, (unsigned)st.st_uid,
-             (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
+             (unsigned)geteuid(), (unsigned)getegid(), strcmp(folder, ".") == 0 ? "itself" : folder,
+             (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
     if (err->kind == ERR_PERMISSION)
         err_hint(err,
                  "set securityContext.fsGroup on the pod, or make the folder writable for uid %u "

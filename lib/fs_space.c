@@ -1,7 +1,6 @@
 /* fs_space.c: how much may this process still write here? */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/quota.h>
 #include <sys/statfs.h>
@@ -62,12 +61,13 @@ static void apply_quota(int fd, struct fs_space *out)
     struct dqblk quota;
     uint64_t     bytes, inodes;
     int          folder; /* the call wants a real descriptor, not one of O_PATH */
+    unsigned     command = (unsigned)Q_GETQUOTA << SUBCMDSHIFT | USRQUOTA; /* QCMD overflows int */
 
     memset(&quota, 0, sizeof(quota));
     folder = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return;
-    if (syscall(SYS_quotactl_fd, folder, QCMD(Q_GETQUOTA, USRQUOTA), geteuid(), &quota) == 0) {
+    if (syscall(SYS_quotactl_fd, folder, command, geteuid(), &quota) == 0) {
         uint64_t hard = quota.dqb_bhardlimit, soft = quota.dqb_bsoftlimit;
 
         bytes = quota_left(hard * 1024, soft * 1024, quota.dqb_curspace);
@@ -99,28 +99,11 @@ int fs_space(int fd, struct fs_space *out, struct err *err)
                                &space.total_bytes))
         space.total_bytes = UINT64_MAX;
     space.free_inodes = volume.f_files == 0 ? UINT64_MAX : (uint64_t)volume.f_favail;
-    space.is_memory = is_one_of((uint32_t)kind.f_type, memory_type,
-                                sizeof(memory_type) / sizeof(memory_type[0]));
+    space.is_memory =
+        is_one_of((uint32_t)kind.f_type, memory_type, sizeof(memory_type) / sizeof(memory_type[0]));
     space.is_network = is_one_of((uint32_t)kind.f_type, network_type,
                                  sizeof(network_type) / sizeof(network_type[0]));
     apply_quota(fd, &space);
     *out = space;
     return 0;
-}
-
-/* Follows links as long as they stay below dir_fd. Without openat2 a link counts as leading away:
- * then its file is fetched again, which is right, merely dearer. */
-int fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-    int             fd, rc;
-
-    if (fs_name_check(rel, err))
-        return -1;
-    fd = (int)syscall(SYS_openat2, dir_fd, rel, &how, sizeof(how));
-    if (fd < 0)
-        return 0;
-    rc = fstat(fd, st) == 0 ? 1 : err_sys(err, errno, "stat %s", rel);
-    close(fd);
-    return rc;
 }

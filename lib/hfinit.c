@@ -430,26 +430,31 @@ const char *hfinit_termination_path(const hfinit *h)
     return default_termination_path;
 }
 
-static const struct err *outcome(const hfinit *h)
+/* What the caller says counts: it may have refused something before any of us was asked. */
+static const struct err *outcome(hfinit *h, const hfinit_error *error)
 {
-    return h->last.kind != ERR_NONE ? &h->last : NULL;
+    if (!error || error->exit_code == 0)
+        return h->last.kind != ERR_NONE && !error ? &h->last : NULL;
+    if (h->last.kind == ERR_NONE || err_exit_code(h->last.kind) != error->exit_code)
+        h->last = (struct err){.kind = ERR_USAGE};
+    copy_text(h->last.text, sizeof(h->last.text), error->message);
+    copy_text(h->last.hint, sizeof(h->last.hint), error->hint);
+    return &h->last;
 }
 
 const char *hfinit_termination_text(hfinit *h, const hfinit_error *error)
 {
-    (void)error;
     buf_clear(&h->text);
     report_termination(h->snapshot ? snapshot_report(h->snapshot) : NULL,
-                       h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h), &h->text);
+                       h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h, error), &h->text);
     return buf_cstr(&h->text);
 }
 
 const char *hfinit_verdict(hfinit *h, const hfinit_error *error)
 {
-    (void)error;
     buf_clear(&h->text);
     report_verdict_line(h->snapshot ? snapshot_report(h->snapshot) : NULL,
-                        h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h),
+                        h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h, error),
                         clock_wall_ms(&h->clock), h->log_is_json, &h->text);
     return buf_cstr(&h->text);
 }

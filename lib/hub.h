@@ -28,33 +28,35 @@ void hub_range_header(struct buf *out, struct range r);
 /* The commit of a repo-info answer. ERR_BAD_ANSWER (or ERR_PROXY if it is HTML). */
 int hub_read_revision(struct str body, char commit[41], struct err *err);
 
-struct hub_entry {          /* one file of a listing */
-    struct str    path;     /* raw UTF-8, checked by repo_check_path */
+struct hub_entry {      /* one file of a listing */
+    struct str    path; /* raw UTF-8, checked by repo_check_path */
     uint64_t      size_bytes;
-    struct digest digest;   /* sha256 if LFS or Xet, else git blob id: the content's identity */
-    char          oid[41];  /* git blob id; of the pointer for LFS files */
+    struct digest digest;  /* sha256 if LFS or Xet, else git blob id: the content's identity */
+    char          oid[41]; /* git blob id; of the pointer for LFS files */
     bool          is_lfs;
     struct str    xet_hash; /* 64 hex; empty: none */
-    bool          xet_masked;
+    bool xet_masked;        /* in Xet, but its hash is 64 '*' (may list, not read) or unreadable */
 };
 
-/* Reads one page of a tree listing; folders and unknown types are skipped. Entries and their
- * strings live in `arena`; *entry is an array of *count.
+/* Reads one page of a tree listing, at most 64 MiB; folders and unknown types are skipped. Entries
+ * and their strings live in `arena`; *entry is an array of *count. A file without size or oid is an
+ * error, and so is one whose `size` and `lfs.size` differ: one of them is the pointer's.
  *   errors  ERR_BAD_ANSWER (no JSON, wrong types, sizes), ERR_UNSAFE_NAME, ERR_PROXY (HTML) */
 int hub_read_tree_page(struct str body, struct arena *arena, struct hub_entry **entry,
                        size_t *count, struct err *err);
 
 /* The next page's URL from the Link header, resolved against `url` and, when it names the public
  * Hub while the endpoint is another host, rewritten to the endpoint (mirrors forget to). Returns 1
- * and fills `next`, 0 if this was the last page, -1 if it leads to another origin
- * (ERR_BAD_ANSWER). */
+ * and fills `next`, 0 if this was the last page, -1 if it leads to itself or to an origin that is
+ * neither the endpoint's nor url's (ERR_BAD_ANSWER). Longer loops are for the caller to see. */
 int hub_read_next_page(const struct http_reply *reply, struct str endpoint, struct str url,
                        struct buf *next, struct err *err);
 
-/* Where a 3xx leads: resolved, rewritten like next links, checked. Refuses other schemes, https to
- * http, userinfo, a local address unless `url` is local itself (ERR_BAD_ANSWER), and hosts that
- * are off the list unless the list is empty or the host is the endpoint's (ERR_HOST_NOT_ALLOWED,
- * naming the host). */
+/* Where a 3xx leads: resolved, rewritten like next links (unless that is the URL just asked: then
+ * the mirror does mean the Hub), checked. Refuses other schemes, https to http, userinfo, a local
+ * address unless `url` is local or private itself (ERR_BAD_ANSWER), and hosts that are off the
+ * list unless the list is empty or the host is the endpoint's (ERR_HOST_NOT_ALLOWED, naming the
+ * host). An entry of the list is a host or "*.suffix". `url` may be a view of `next`. */
 int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struct str url,
                       const struct str *allowed_host, size_t allowed_host_count, struct buf *next,
                       struct err *err);
@@ -62,7 +64,7 @@ int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struc
 /* What an answer >= 400 (or an unexpected one below) means. */
 struct hub_context {
     struct str     endpoint;
-    struct str     url;        /* where the answer came from */
+    struct str     url; /* where the answer came from */
     enum repo_type type;
     struct str     id, revision, path; /* path empty for API calls */
     bool           sent_token;
@@ -70,12 +72,15 @@ struct hub_context {
     bool           from_hub;     /* answered by the endpoint's origin, not by a CDN */
 };
 /* Fills err completely: kind, text with the server's own words, hint, status, url, request id,
- * retry_after_ms. Always returns -1. `body` is the start of the body (at most 64 KiB).
+ * retry_after_ms (as named, at most ten years). Always returns -1. `body` is the start of the body
+ * (at most 64 KiB). A CDN's 401, 403, 404 and 410 are ERR_SERVER: a new URL from the Hub heals
+ * them, so the caller looks at status and from_hub before it gives up.
  *   source  huggingface_hub, utils/_http.py, hf_raise_for_status() */
 int hub_read_error(const struct http_reply *reply, struct str body, const struct hub_context *ctx,
                    int64_t wall_ms, struct err *err);
 
-/* RateLimit header: `"resolvers";r=2998;t=172`, any order, quoted or not. */
+/* RateLimit header: `"resolvers";r=2998;t=172`, any order, quoted or not; of several buckets the
+ * one nearest to empty. The name is a plain word. */
 struct hub_rate {
     char     bucket[32]; /* "api", "resolvers", "pages" */
     uint64_t remaining;
@@ -84,7 +89,8 @@ struct hub_rate {
     uint64_t window_ms;
 };
 bool hub_read_rate(const struct http_reply *reply, struct hub_rate *out);
-/* Retry-After as seconds or as an HTTP date; false if absent or unreadable. */
+/* Retry-After as seconds or as an HTTP date (in the past: 0), at most ten years; false if absent or
+ * unreadable. */
 bool hub_read_retry_after(const struct http_reply *reply, int64_t wall_ms, uint64_t *wait_ms);
 
 /* Content-Range: "bytes 0-99/1000" gives [0,100) of 1000. False if it is missing or broken; an
@@ -93,13 +99,14 @@ bool hub_read_content_range(const struct http_reply *reply, struct range *range,
                             uint64_t *total_bytes);
 
 /* When a signed URL stops working, in ms since 1970; 0 if it does not say. (Expires=,
- * X-Amz-Date= with X-Amz-Expires=) */
+ * X-Amz-Date= with X-Amz-Expires=, X-Goog-Date= with X-Goog-Expires=) */
 int64_t hub_signed_url_expiry(struct str url);
 
 /* Strips W/ and quotes; *out is 40 or 64 lowercase hex or the function returns false. */
 bool hub_normalize_etag(struct str value, struct str *out);
 
-/* Is this body an HTML page, by Content-Type or by its first bytes? */
+/* Is this body an HTML page, by Content-Type or by its first bytes? For API answers and errors: a
+ * file of a repo may well be one. `reply` may be NULL. */
 bool hub_is_html(const struct http_reply *reply, struct str body);
 
 #endif

@@ -20,10 +20,10 @@ enum { NAME_SHOWN_MAX = 100 };
 struct verdict {
     const struct http_reply  *reply;
     const struct hub_context *ctx;
-    struct str                body, code;  /* code: X-Error-Code */
-    const char               *thing;       /* "model" */
-    struct buf id, revision, path, token;  /* names, fit to print */
-    struct buf words, host, page;          /* what it said, who said it, the repo's web page */
+    struct str                body, code;                /* code: X-Error-Code */
+    const char               *thing;                     /* "model" */
+    struct buf                id, revision, path, token; /* names, fit to print */
+    struct buf words, host, page; /* what it said, who said it, the repo's web page */
     bool       has_html;
 
     enum err_kind kind;
@@ -62,8 +62,9 @@ static void bad_token(struct verdict *v)
     }
     say(v, ERR_UNAUTHORIZED, "the token from %s is not valid (expired, revoked or mistyped)",
         buf_cstr(&v->token));
-    advise(v, "put a valid token there (" TOKEN_PAGE "), or none if %s %s "
-              "is public; a bad token closes public repos too",
+    advise(v,
+           "put a valid token there (" TOKEN_PAGE "), or none if %s %s "
+           "is public; a bad token closes public repos too",
            v->thing, buf_cstr(&v->id));
 }
 
@@ -103,14 +104,17 @@ static void repo_not_found(struct verdict *v)
     if (!v->ctx->sent_token) {
         say(v, ERR_REPO_NOT_FOUND, "%s %s is private or absent; no token was sent", v->thing,
             buf_cstr(&v->id));
-        advise(v, "check the id and the type at %s; if the repo is private, set a token that may "
-                  "read it", page);
+        advise(v,
+               "check the id and the type at %s; if the repo is private, set a token that may "
+               "read it",
+               page);
     } else {
-        say(v, ERR_REPO_NOT_FOUND,
-            "%s %s is private or absent; the token from %s does not open it", v->thing,
-            buf_cstr(&v->id), buf_cstr(&v->token));
-        advise(v, "check the id and the type at %s; if the repo is private, use a token that may "
-                  "read it", page);
+        say(v, ERR_REPO_NOT_FOUND, "%s %s is private or absent; the token from %s does not open it",
+            v->thing, buf_cstr(&v->id), buf_cstr(&v->token));
+        advise(v,
+               "check the id and the type at %s; if the repo is private, use a token that may "
+               "read it",
+               page);
     }
 }
 
@@ -144,8 +148,8 @@ static void forbidden(struct verdict *v)
     if (v->ctx->sent_token && strcasestr(buf_cstr(&v->words), "fine-grained")) {
         missing_permission(v, ERR_FORBIDDEN);
     } else if (v->ctx->sent_token) {
-        say(v, ERR_FORBIDDEN, "the token from %s may not read %s %s", buf_cstr(&v->token),
-            v->thing, buf_cstr(&v->id));
+        say(v, ERR_FORBIDDEN, "the token from %s may not read %s %s", buf_cstr(&v->token), v->thing,
+            buf_cstr(&v->id));
         advise(v, "give the token read access to this repo at " TOKEN_PAGE ", then start again");
     } else {
         say(v, ERR_FORBIDDEN, "access to %s %s is refused; no token was sent", v->thing,
@@ -185,8 +189,9 @@ static void rate_limited(struct verdict *v, const struct hub_rate *rate)
 {
     if (rate && rate->remaining == 0 && rate->quota)
         say(v, ERR_RATE_LIMITED,
-            "the limit of %" PRIu64 " requests per %" PRIu64 " s (\"%s\") is used up for another %"
-            PRIu64 " s", rate->quota, rate->window_ms / 1000, rate->bucket, rate->reset_ms / 1000);
+            "the limit of %" PRIu64 " requests per %" PRIu64
+            " s (\"%s\") is used up for another %" PRIu64 " s",
+            rate->quota, rate->window_ms / 1000, rate->bucket, rate->reset_ms / 1000);
     else if (rate && rate->remaining == 0)
         say(v, ERR_RATE_LIMITED, "the request limit \"%s\" is used up for another %" PRIu64 " s",
             rate->bucket, rate->reset_ms / 1000);
@@ -282,7 +287,7 @@ static void judge_rest(struct verdict *v)
     if (status == 408 || status == 425 || (status >= 500 && status <= 599)) {
         say(v, ERR_SERVER, "%s failed on the server's side", buf_cstr(&asked));
     } else if (status == 416) {
-        hub_add_clean(&range, http_reply_header(v->reply, STR("content-range")), NAME_SHOWN_MAX);
+        hub_add_foreign(&range, http_reply_header(v->reply, STR("content-range")), NAME_SHOWN_MAX);
         say(v, ERR_BAD_ANSWER, "%s named a range that does not exist%s%s", buf_cstr(&asked),
             range.len ? "; Content-Range: " : "", buf_cstr(&range));
         advise(v, "start again; if it happens again, the file differs from the Hub's listing");
@@ -306,8 +311,8 @@ static void judge(struct verdict *v, const struct hub_rate *rate)
         return;
     if (status == 429)
         rate_limited(v, rate);
-    else if (!v->ctx->from_hub && (status == 400 || status == 401 || status == 403 ||
-                                   status == 404 || status == 410))
+    else if (!v->ctx->from_hub &&
+             (status == 400 || status == 401 || status == 403 || status == 404 || status == 410))
         storage_refused(v);
     else if (!judge_by_status(v))
         judge_rest(v);
@@ -364,10 +369,13 @@ static void copy_clean(char *out, size_t size, struct str text)
 static void add_request_id(struct err *err, const struct http_reply *reply)
 {
     static const char *const name[] = {"x-request-id", "x-amzn-trace-id", "x-amz-cf-id"};
+    struct buf               id = {0};
 
-    for (size_t i = 0; i < sizeof(name) / sizeof(name[0]) && !err->request_id[0]; i++)
-        copy_clean(err->request_id, sizeof(err->request_id),
-                   http_reply_header(reply, str_from(name[i])));
+    for (size_t i = 0; i < sizeof(name) / sizeof(name[0]) && id.len == 0; i++)
+        hub_add_foreign(&id, http_reply_header(reply, str_from(name[i])),
+                        sizeof(err->request_id) - 8);
+    snprintf(err->request_id, sizeof(err->request_id), "%s", buf_cstr(&id));
+    buf_release(&id);
 }
 
 static void fill(struct err *err, const struct verdict *v)

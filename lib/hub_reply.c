@@ -44,8 +44,9 @@ int hub_read_revision(struct str body, char commit[41], struct err *err)
     if (!json_is_object(root)) {
         err_set(err, ERR_BAD_ANSWER, "the repo's description is not a JSON object");
     } else if (!json_str(json_get(root, "sha"), &sha) || !str_is_hex(sha, 40)) {
-        err_set(err, ERR_BAD_ANSWER, "the repo's description names no commit "
-                                     "(\"sha\", 40 hex digits)");
+        err_set(err, ERR_BAD_ANSWER,
+                "the repo's description names no commit "
+                "(\"sha\", 40 hex digits)");
     } else {
         memcpy(commit, sha.p, 40);
         commit[40] = '\0';
@@ -240,6 +241,16 @@ static struct str rate_bucket(struct str item)
     return (struct str){"", 0};
 }
 
+/* The name is printed and compared, so it must be a plain word. */
+static bool is_bucket_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && !(s.p[i] >= 'A' && s.p[i] <= 'Z') &&
+            !(s.p[i] >= '0' && s.p[i] <= '9') && s.p[i] != '-' && s.p[i] != '_')
+            return false;
+    return true;
+}
+
 static bool read_rate_item(struct str item, struct hub_rate *out)
 {
     struct hub_rate rate = {0};
@@ -249,7 +260,7 @@ static bool read_rate_item(struct str item, struct hub_rate *out)
         return false;
     if (!rate_param(item, STR("t"), &value) || !read_seconds(value, &rate.reset_ms))
         return false;
-    if (bucket.len >= sizeof(rate.bucket))
+    if (bucket.len >= sizeof(rate.bucket) || !is_bucket_name(bucket))
         return false;
     memcpy(rate.bucket, bucket.p, bucket.len);
     *out = rate;

@@ -50,6 +50,45 @@ void hub_add_clean(struct buf *out, struct str text, size_t max)
     buf_release(&clean);
 }
 
+/* Length of the run of characters that credentials are made of. */
+static size_t credential_len(struct str s)
+{
+    size_t len = 0;
+
+    while (len < s.len && (unsigned char)s.p[len] > ' ' && !strchr("\"',;()<>", s.p[len]))
+        len++;
+    return len;
+}
+
+/* Appends the text without what looks like a credential that the server echoes: what follows
+ * "Bearer ", and hf_ with many characters behind it. */
+static void add_masked(struct buf *out, struct str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        struct str rest = str_sub(text, at, text.len);
+        size_t     lead = str_has_prefix_nocase(rest, STR("bearer ")) ? 7
+                          : str_has_prefix(rest, STR("hf_"))          ? 3
+                                                                      : 0;
+        size_t     secret = lead ? credential_len(str_sub(rest, lead, rest.len)) : 0;
+        if (secret >= 16) {
+            buf_add_str(out, str_sub(rest, 0, lead));
+            buf_add_str(out, STR("***"));
+            at += lead + secret;
+        } else {
+            buf_add_char(out, text.p[at++]);
+        }
+    }
+}
+
+void hub_add_foreign(struct buf *out, struct str text, size_t max)
+{
+    struct buf masked = {0};
+
+    add_masked(&masked, text);
+    hub_add_clean(out, buf_view(&masked), max);
+    buf_release(&masked);
+}
+
 /* --- gathering --- */
 
 struct words {
@@ -134,36 +173,6 @@ static void gather(struct words *w, const struct http_reply *reply, struct str b
         add_text_words(w, reply, body);
 }
 
-/* Length of the run of characters that credentials are made of. */
-static size_t credential_len(struct str s)
-{
-    size_t len = 0;
-
-    while (len < s.len && (unsigned char)s.p[len] > ' ' && !strchr("\"',;()<>", s.p[len]))
-        len++;
-    return len;
-}
-
-/* Appends the text without what looks like a credential that the server echoes: what follows
- * "Bearer ", and hf_ with many characters behind it. */
-static void add_masked(struct buf *out, struct str text)
-{
-    for (size_t at = 0; at < text.len;) {
-        struct str rest = str_sub(text, at, text.len);
-        size_t     lead = str_has_prefix_nocase(rest, STR("bearer ")) ? 7
-                          : str_has_prefix(rest, STR("hf_"))          ? 3
-                                                                      : 0;
-        size_t     secret = lead ? credential_len(str_sub(rest, lead, rest.len)) : 0;
-        if (secret >= 16) {
-            buf_add_str(out, str_sub(rest, 0, lead));
-            buf_add_str(out, STR("***"));
-            at += lead + secret;
-        } else {
-            buf_add_char(out, text.p[at++]);
-        }
-    }
-}
-
 void hub_add_words(struct buf *out, const struct http_reply *reply, struct str body)
 {
     struct words w = {0};
@@ -174,9 +183,9 @@ void hub_add_words(struct buf *out, const struct http_reply *reply, struct str b
     for (size_t i = 0; i < w.count; i++) {
         if (i)
             buf_add_str(&joined, STR("; "));
-        add_masked(&joined, w.piece[i]);
+        buf_add_str(&joined, w.piece[i]);
     }
-    hub_add_clean(out, buf_view(&joined), HUB_WORDS_MAX);
+    hub_add_foreign(out, buf_view(&joined), HUB_WORDS_MAX);
     buf_release(&joined);
     json_free(root);
 }

@@ -11,10 +11,12 @@ enum { HUB_WORDS_MAX = 240 };
  * most `max` bytes, then "…". */
 void hub_add_clean(struct buf *out, struct str text, size_t max);
 
+/* The same for what a server sent: what looks like a credential that it echoes is masked. */
+void hub_add_foreign(struct buf *out, struct str text, size_t max);
+
 /* The server's own words: X-Error-Message, then `error`, `error_description` and
  * `errors[].message` of a JSON body, <Message> of S3's XML, the <title> of an HTML page, else a
- * plain text body. Each once, joined by "; ", clean, with credentials that it echoes masked. Empty
- * if it said nothing.
+ * plain text body. Each once, joined by "; ", fit to print. Empty if it said nothing.
  *   source  huggingface_hub, utils/_http.py, _format() */
 void hub_add_words(struct buf *out, const struct http_reply *reply, struct str body);
 

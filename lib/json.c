@@ -188,8 +188,8 @@ static bool scan_item(struct scan *s)
     return false;
 }
 
-static int visit_piece(struct scan *s, size_t begin, size_t index, json_item_fn *visit,
-                       void *user, struct err *err)
+static int visit_piece(struct scan *s, size_t begin, size_t index, json_item_fn *visit, void *user,
+                       struct err *err)
 {
     cJSON *item;
     int    rc;

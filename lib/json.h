@@ -19,7 +19,7 @@ void json_free(struct json *root); /* NULL is fine */
  * freed, so that memory stays small however long the array is (the million values count for each
  * item). `index` counts from 0. A visitor that returns non-zero ends the reading with its error. */
 typedef int json_item_fn(const struct json *item, size_t index, void *user, struct err *err);
-int json_each_item(struct str text, json_item_fn *visit, void *user, struct err *err);
+int         json_each_item(struct str text, json_item_fn *visit, void *user, struct err *err);
 
 bool json_is_array(const struct json *v);
 bool json_is_object(const struct json *v);
@@ -33,7 +33,7 @@ const struct json *json_next(const struct json *child);
 struct str         json_key(const struct json *child); /* name within its object */
 
 /* Values; each returns false if v is NULL or of another type. Strings are lent by the document. A
- * number must be a whole one in [0, 2^53) to be a u64: beyond that cJSON's doubles are not exact. */
+ * number must be a whole one in [0, 2^53) to be a u64: beyond it cJSON's doubles are not exact. */
 bool json_str(const struct json *v, struct str *out);
 bool json_u64(const struct json *v, uint64_t *out);
 bool json_bool(const struct json *v, bool *out);

@@ -40,7 +40,8 @@ static size_t class_end(struct str pattern, size_t open, ptrdiff_t last_close)
     return (size_t)str_find_char(pattern, ']', at);
 }
 
-/* `set` is what stands between the brackets. */
+/* `set` is what stands between the brackets. One oddity of Python is left out: when a reversed range
+ * stands first and a '!' follows it, as in "[z-a!b]", Python takes that '!' for a complement. */
 static bool class_matches(struct str set, int32_t unit)
 {
     size_t at = 0;

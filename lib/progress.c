@@ -17,7 +17,7 @@ enum {
     RATE_WINDOW_MS = 10000, /* what "now" means */
     RATE_SPACING_MS = 800,  /* readers that look more often do not flood the window */
     ETA_SMOOTHING_MS = 15000,
-    ETA_FIRST_MS = 2000,    /* before that, a guess would only jump around */
+    ETA_FIRST_MS = 2000, /* before that, a guess would only jump around */
 };
 
 struct totals {
@@ -60,23 +60,23 @@ struct progress {
     struct repo     *repo; /* owned */
     size_t           repo_count;
 
-    pthread_mutex_t  lock; /* everything below, and the non-atomic members of repo and slot */
-    uint64_t         started_ms, phase_since_ms;
-    int64_t          started_wall_ms, phase_since_wall_ms;
-    uint64_t         phase_ms[PHASES];
-    char             waiting_for[160];
-    int64_t          waiting_until_wall_ms;
-    struct slot      slot[PROGRESS_SLOTS];
-    struct rate      rate;
-    uint64_t         seen; /* a sum that differs when anything moved */
-    int64_t          changed_wall_ms;
+    pthread_mutex_t lock; /* everything below, and the non-atomic members of repo and slot */
+    uint64_t        started_ms, phase_since_ms;
+    int64_t         started_wall_ms, phase_since_wall_ms;
+    uint64_t        phase_ms[PHASES];
+    char            waiting_for[160];
+    int64_t         waiting_until_wall_ms;
+    struct slot     slot[PROGRESS_SLOTS];
+    struct rate     rate;
+    uint64_t        seen; /* a sum that differs when anything moved */
+    int64_t         changed_wall_ms;
 };
 
 const char *progress_phase_name(enum progress_phase phase)
 {
     static const char *const name[PHASES] = {
-        "pending",     "waiting",   "resolving", "planning", "downloading",
-        "verifying",   "complete",  "failed",    "cancelled",
+        "pending",   "waiting",  "resolving", "planning",  "downloading",
+        "verifying", "complete", "failed",    "cancelled",
     };
 
     return name[phase];
@@ -255,6 +255,11 @@ void progress_add_bytes(struct progress *p, size_t repo, uint64_t bytes)
 {
     add(&repo_at(p, repo)->totals.bytes_done, bytes);
     add(&p->received_bytes, bytes);
+}
+
+void progress_reuse_bytes(struct progress *p, size_t repo, uint64_t bytes)
+{
+    add(&repo_at(p, repo)->totals.bytes_done, bytes);
 }
 
 void progress_lose_bytes(struct progress *p, size_t repo, uint64_t bytes)
@@ -476,8 +481,8 @@ static void look_at_slots(const struct progress *p, uint64_t now_ms, struct prog
         memcpy(out->host, s->host, sizeof(out->host));
         out->size_bytes = s->size_bytes;
         out->done_bytes = get(&s->done_bytes);
-        out->bytes_per_s = per_second(minus(out->done_bytes, s->first_bytes),
-                                      minus(now_ms, s->taken_at_ms));
+        out->bytes_per_s =
+            per_second(minus(out->done_bytes, s->first_bytes), minus(now_ms, s->taken_at_ms));
         out->quiet_ms = minus(now_ms, get(&s->last_byte_at_ms));
         v->slot_count++;
     }
@@ -551,20 +556,30 @@ void progress_view_release(struct progress_view *view)
     view->repo_count = 0;
 }
 
+uint64_t progress_bytes_there(const struct progress_totals *totals)
+{
+    uint64_t there = totals->bytes_present + totals->bytes_done;
+
+    return there < totals->bytes_planned ? there : totals->bytes_planned;
+}
+
+uint64_t progress_files_there(const struct progress_totals *totals)
+{
+    uint64_t there = totals->files_present + totals->files_done;
+
+    return there < totals->files_planned ? there : totals->files_planned;
+}
+
 unsigned progress_percent(const struct progress_view *view)
 {
     const struct progress_totals *t = &view->totals;
-    uint64_t there = t->bytes_present + t->bytes_done;
-    uint64_t files = t->files_present + t->files_done;
-    unsigned percent;
+    unsigned                      percent;
 
     if (view->phase == PHASE_COMPLETE)
         return 100;
     if (t->bytes_planned == 0)
         return 0;
-    percent = there >= t->bytes_planned
-                  ? 100
-                  : (unsigned)((unsigned __int128)there * 100u / t->bytes_planned);
+    percent = (unsigned)((unsigned __int128)progress_bytes_there(t) * 100u / t->bytes_planned);
     /* All bytes here but files still to hash and publish: not there yet. */
-    return percent == 100 && files < t->files_planned ? 99 : percent;
+    return percent == 100 && progress_files_there(t) < t->files_planned ? 99 : percent;
 }

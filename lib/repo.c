@@ -195,8 +195,7 @@ static void take_type(struct str *text, struct repo_ref *out)
     for (int i = 0; i < TYPES; i++) {
         struct str plural = types[i].plural;
 
-        if (!str_has_prefix(*text, plural) || text->len == plural.len ||
-            text->p[plural.len] != '/')
+        if (!str_has_prefix(*text, plural) || text->len == plural.len || text->p[plural.len] != '/')
             continue;
         out->type = (enum repo_type)i;
         out->type_given = true;

@@ -68,7 +68,10 @@ static void emit_repo(struct emit *e, const struct report_repo *repo,
         emit_text(e, "folder", repo->folder);
     emit_bool(e, "optional", repo->optional);
     emit_cstr(e, "state",
-              !seen ? "pending" : seen->failed ? "failed" : seen->complete ? "complete" : "pending");
+              !seen            ? "pending"
+              : seen->failed   ? "failed"
+              : seen->complete ? "complete"
+                               : "pending");
     if (seen && seen->from_existing)
         emit_bool(e, "fromExisting", true);
     emit_totals(e, seen ? &seen->totals : &(struct progress_totals){0});
@@ -83,7 +86,7 @@ static void emit_in_flight(struct emit *e, const struct report_run *run,
     emit_open(e, "inFlight", '[');
     for (size_t i = 0; i < view->slot_count; i++) {
         const struct progress_slot *slot = &view->slot[i];
-        bool pretty = open_row(e, NULL);
+        bool                        pretty = open_row(e, NULL);
 
         if (slot->repo < run->repo_count)
             emit_cstr(e, "repo", run->repo[slot->repo].id);

@@ -15,22 +15,22 @@
 
 struct report_repo {
     const char *id, *type, *revision, *path; /* as in the spec; path NULL or "": none */
-    char        commit[41];     /* "": never resolved, an optional repo that failed */
+    char        commit[41];                  /* "": never resolved, an optional repo that failed */
     bool        optional;
-    uint64_t    file_count, bytes;  /* of the selection */
-    char        list_digest[65];    /* sha256 over "digest size path\n" of the selection, sorted by path */
-    struct str  folder;             /* absolute folder a reader opens */
+    uint64_t    file_count, bytes; /* of the selection */
+    char list_digest[65]; /* sha256 over "digest size path\n" of the selection, sorted by path */
+    struct str folder;    /* absolute folder a reader opens */
 };
 
 struct report_run {
-    const char *spec_name;
-    const char *spec_digest;
-    const char *target;
-    const char *version;
-    const char *instance;
-    bool        is_cache;
+    const char               *spec_name;
+    const char               *spec_digest;
+    const char               *target;
+    const char               *version;
+    const char               *instance;
+    bool                      is_cache;
     const struct report_repo *repo;
-    size_t      repo_count;
+    size_t                    repo_count;
 };
 
 /* hf-init/status/v1. `err` NULL while nothing failed. Ends in a newline. */
@@ -42,7 +42,8 @@ int report_status_text(struct str json, int64_t now_wall_ms, struct buf *out, st
 /* 0 complete, 3 not yet (also for anything unreadable), else the exit code of the failure. */
 int report_status_exit_code(struct str json);
 
-/* The marker, hf-init/complete/v1. An optional repo that failed (commit "") is listed as missing. */
+/* The marker, hf-init/complete/v1. An optional repo that failed (commit "") is listed as
+ * missing. */
 void report_marker(const struct report_run *run, int64_t wall_ms, struct buf *out);
 /* Reads a marker back: fills per repo of `repo` (matched by type, id, revision and path) commit,
  * count, bytes and list digest; commit "" where the marker says it is missing. 1 it is a marker of

@@ -67,7 +67,7 @@ static void add_headline(const struct json *root, struct buf *out)
 {
     const struct json *totals = json_get(root, "totals"), *files = json_get(totals, "files"),
                       *bytes = json_get(totals, "bytes");
-    char text[48];
+    char     text[48];
     uint64_t eta_s;
 
     add_text(out, root, "phase");
@@ -80,8 +80,9 @@ static void add_headline(const struct json *root, struct buf *out)
         report_bytes(number_of(totals, "bytesPerSecond"), text);
         buf_printf(out, ", %s/s", text);
         if (json_u64(json_get(totals, "etaSeconds"), &eta_s) && eta_s < UINT64_MAX / 1000) {
-            report_duration(eta_s * 1000, text);
-            buf_printf(out, ", %s left", text);
+            buf_add_str(out, STR(", "));
+            report_add_seconds(out, eta_s * 1000);
+            buf_add_str(out, STR(" left"));
         }
     }
     buf_add_char(out, '\n');
@@ -101,7 +102,6 @@ static void add_writer(const struct json *root, int64_t now_wall_ms, struct buf 
 {
     int64_t heartbeat_s = seconds_of(text_of(root, "heartbeat"));
     int64_t age_s = now_wall_ms / 1000 - heartbeat_s;
-    char    text[24];
 
     buf_printf(out, "  %-9s hf-init ", "by");
     add_text(out, root, "version");
@@ -109,8 +109,12 @@ static void add_writer(const struct json *root, int64_t now_wall_ms, struct buf 
     add_text(out, root, "host");
     buf_printf(out, ", pid %" PRIu64, number_of(root, "pid"));
     if (heartbeat_s && age_s >= 0) {
-        report_duration((uint64_t)age_s * 1000, text);
-        buf_printf(out, ", last sign of life %s ago", age_s ? text : "less than 1s");
+        buf_add_str(out, STR(", last sign of life "));
+        if (age_s)
+            report_add_seconds(out, (uint64_t)age_s * 1000);
+        else
+            buf_add_str(out, STR("less than 1s"));
+        buf_add_str(out, STR(" ago"));
         if (!is_over(root) && age_s > SILENT_AFTER_S)
             buf_add_str(out, STR(": it is gone, stuck, or its volume hangs"));
     }
@@ -161,8 +165,8 @@ static void add_file(const struct json *file, struct buf *out)
         add_text(out, file, "host");
     }
     if (quiet_s >= 10 && quiet_s < UINT64_MAX / 1000) {
-        report_duration(quiet_s * 1000, text);
-        buf_printf(out, ", no byte for %s", text);
+        buf_add_str(out, STR(", no byte for "));
+        report_add_seconds(out, quiet_s * 1000);
     }
     buf_add_char(out, '\n');
 }

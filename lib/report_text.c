@@ -15,8 +15,8 @@ static const char *const unit_name[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", 
 /* Three digits at most: 1.5, 81.2, 210. */
 static void format_in_unit(uint64_t bytes, unsigned unit, char out[16])
 {
-    unsigned __int128 tenths = ((unsigned __int128)bytes * 10u + ((1ull << (10 * unit)) >> 1)) >>
-                               (10 * unit);
+    unsigned __int128 tenths =
+        ((unsigned __int128)bytes * 10u + ((1ull << (10 * unit)) >> 1)) >> (10 * unit);
 
     if (unit == 0)
         snprintf(out, 16, "%" PRIu64, bytes);
@@ -75,6 +75,17 @@ void report_duration(uint64_t ms, char out[24])
         snprintf(out, 24, "%" PRIu64 "d %02uh", s / 86400, (unsigned)(s % 86400 / 3600));
 }
 
+void report_add_seconds(struct buf *out, uint64_t ms)
+{
+    char text[24];
+
+    report_duration(ms, text);
+    if (ms >= 1000 && ms < 10000)
+        buf_printf(out, "%us", (unsigned)(ms / 1000));
+    else
+        buf_add_str(out, str_from(text));
+}
+
 /* ---- the heartbeat ---- */
 
 /* "12:01:07 UTC" */
@@ -86,37 +97,27 @@ static void add_time_of_day(struct buf *out, int64_t wall_ms)
     buf_printf(out, "%.8s UTC", stamp + 11);
 }
 
-static void add_whole_seconds(struct buf *out, uint64_t ms)
-{
-    char text[24];
-
-    report_duration(ms < 1000 ? ms : ms / 1000 * 1000, text);
-    if (ms >= 1000 && ms < 10000)
-        buf_printf(out, "%us", (unsigned)(ms / 1000));
-    else
-        buf_add_str(out, str_from(text));
-}
-
 static void add_transfer(const struct progress_view *view, struct buf *out)
 {
     const struct progress_totals *t = &view->totals;
     char                          text[48], rate[24];
 
-    report_bytes_of(t->bytes_present + t->bytes_done, t->bytes_planned, text);
+    report_bytes_of(progress_bytes_there(t), t->bytes_planned, text);
     buf_printf(out, " %u%%: %s", progress_percent(view), text);
     if (view->phase == PHASE_DOWNLOADING) {
         report_bytes(view->bytes_per_s_now, rate);
         buf_printf(out, ", %s/s", rate);
         if (view->eta_ms != UINT64_MAX && view->eta_ms > 0) {
             buf_add_str(out, STR(", "));
-            add_whole_seconds(out, view->eta_ms + 999);
+            report_add_seconds(out, view->eta_ms + 999);
             buf_add_str(out, STR(" left"));
         }
     }
-    buf_printf(out, ", %" PRIu64 " of %" PRIu64 " files", t->files_present + t->files_done,
+    buf_printf(out, ", %" PRIu64 " of %" PRIu64 " files", progress_files_there(t),
                t->files_planned);
     if (view->retries)
-        buf_printf(out, ", %" PRIu64 " %s", view->retries, view->retries == 1 ? "retry" : "retries");
+        buf_printf(out, ", %" PRIu64 " %s", view->retries,
+                   view->retries == 1 ? "retry" : "retries");
 }
 
 static void add_wait(const struct progress_view *view, struct buf *out)
@@ -130,7 +131,7 @@ static void add_wait(const struct progress_view *view, struct buf *out)
         add_time_of_day(out, view->waiting_until_wall_ms);
         if (view->waiting_until_wall_ms > view->now_wall_ms) {
             buf_add_str(out, STR(" (in "));
-            add_whole_seconds(out, (uint64_t)(view->waiting_until_wall_ms - view->now_wall_ms));
+            report_add_seconds(out, (uint64_t)(view->waiting_until_wall_ms - view->now_wall_ms));
             buf_add_char(out, ')');
         }
     }
@@ -147,7 +148,7 @@ static void add_quiet(const struct progress_view *view, struct buf *out)
         if (slot->quiet_ms < QUIET_AFTER_MS || ++quiet > QUIET_SHOWN)
             continue;
         buf_add_str(out, quiet == 1 ? STR("; quiet for ") : STR(", for "));
-        add_whole_seconds(out, slot->quiet_ms);
+        report_add_seconds(out, slot->quiet_ms);
         buf_add_str(out, STR(": "));
         report_add_line(out, str_from(slot->path));
         if (slot->host[0]) {
@@ -170,7 +171,7 @@ void report_heartbeat(const struct progress_view *view, struct buf *out)
         add_transfer(view, out);
     } else {
         buf_add_str(out, STR(" for "));
-        add_whole_seconds(out, view->phase_ms[view->phase]);
+        report_add_seconds(out, view->phase_ms[view->phase]);
     }
     add_wait(view, out);
     add_quiet(view, out);
@@ -185,13 +186,14 @@ void report_log_heartbeat(const struct log *log, const struct progress_view *vie
     if (!as_json)
         log_write(log, LOG_INFO, buf_cstr(&line));
     else
-        log_write(log, LOG_INFO, buf_cstr(&line), LOG_CSTR("phase", progress_phase_name(view->phase)),
+        log_write(log, LOG_INFO, buf_cstr(&line),
+                  LOG_CSTR("phase", progress_phase_name(view->phase)),
                   LOG_NUM("percent", progress_percent(view)),
-                  LOG_NUM("bytes", t->bytes_present + t->bytes_done),
+                  LOG_NUM("bytes", progress_bytes_there(t)),
                   LOG_NUM("bytes_total", t->bytes_planned),
                   LOG_NUM("bytes_per_second", view->bytes_per_s_now),
                   LOG_INT("eta_ms", view->eta_ms == UINT64_MAX ? -1 : (int64_t)view->eta_ms),
-                  LOG_NUM("files", t->files_present + t->files_done),
+                  LOG_NUM("files", progress_files_there(t)),
                   LOG_NUM("files_total", t->files_planned), LOG_NUM("retries", view->retries));
     buf_release(&line);
 }

@@ -25,23 +25,28 @@ static bool has_failed(const struct err *err)
 
 /* ---- sentences ---- */
 
-/* A hint starts a sentence of its own, unless its first word is a name (hf-init, timeouts.stall). */
+/* A full stop, unless the text has one or ends in a URL, of which it would be taken as a part. */
+static void end_sentence(struct buf *out)
+{
+    struct str last =
+        str_sub(buf_view(out), (size_t)(str_rfind_char(buf_view(out), ' ') + 1), out->len);
+
+    if (last.len && !strchr(".!?", last.p[last.len - 1]) && str_find(last, STR("://"), 0) < 0)
+        buf_add_char(out, '.');
+}
+
+/* A hint starts a sentence of its own, unless its first word is a name (hf-init,
+ * timeouts.stall). */
 static void add_sentence(struct buf *out, const char *text)
 {
     size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-    size_t len = strlen(text), last = len;
 
     if (word > 0 && (text[word] == ' ' || text[word] == '\0')) {
         buf_add_char(out, (char)(text[0] - 'a' + 'A'));
-        report_add_prose(out, str_from(text + 1));
-    } else {
-        report_add_prose(out, str_from(text));
+        text++;
     }
-    while (last > 0 && text[last - 1] != ' ')
-        last--;
-    /* A full stop would be clicked as part of a URL. */
-    if (len && !strchr(".!?", text[len - 1]) && !strstr(text + last, "://"))
-        buf_add_char(out, '.');
+    report_add_prose(out, str_from(text));
+    end_sentence(out);
 }
 
 static void add_count(struct buf *out, uint64_t n, const char *one, const char *many)
@@ -55,8 +60,8 @@ static void sum_result(const struct report_run *run, const struct progress_view 
 {
     *files = *bytes = 0;
     if (view && view->totals.files_planned) {
-        *files = view->totals.files_present + view->totals.files_done;
-        *bytes = view->totals.bytes_present + view->totals.bytes_done;
+        *files = progress_files_there(&view->totals);
+        *bytes = progress_bytes_there(&view->totals);
         return;
     }
     for (size_t i = 0; run && i < run->repo_count; i++) {
@@ -136,6 +141,7 @@ void report_verdict(const struct report_run *run, const struct progress_view *vi
                    err_reason(err->kind), err_exit_code(err->kind));
         report_add_prose(&text, str_from(err->text));
         if (err_next_step(err)[0]) {
+            end_sentence(&text);
             buf_add_str(&text, STR(" Next: "));
             report_add_prose(&text, str_from(err_next_step(err)));
         }
@@ -189,8 +195,8 @@ static void add_run_fields(struct fields *f, const struct report_run *run,
                            const struct progress_view *view)
 {
     static const char *const phase_field[PHASES] = {
-        [PHASE_WAITING] = "waiting_ms",         [PHASE_RESOLVING] = "resolving_ms",
-        [PHASE_PLANNING] = "planning_ms",       [PHASE_DOWNLOADING] = "downloading_ms",
+        [PHASE_WAITING] = "waiting_ms",     [PHASE_RESOLVING] = "resolving_ms",
+        [PHASE_PLANNING] = "planning_ms",   [PHASE_DOWNLOADING] = "downloading_ms",
         [PHASE_VERIFYING] = "verifying_ms",
     };
     uint64_t files, bytes;
@@ -257,7 +263,8 @@ static void emit_message(struct emit *e, const struct report_run *run,
     if (has_failed(err)) {
         report_add_prose(&text, str_from(err->text));
         if (err_next_step(err)[0]) {
-            buf_add_str(&text, text.len && text.p[text.len - 1] == '.' ? STR(" ") : STR(". "));
+            end_sentence(&text);
+            buf_add_char(&text, ' ');
             add_sentence(&text, err_next_step(err));
         }
     } else {

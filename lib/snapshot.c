@@ -323,6 +323,27 @@ static int finish_repos(struct snapshot *s, struct err *err)
     return all;
 }
 
+static bool is_wanted(const struct digest *digest, void *user)
+{
+    const struct snapshot *s = user;
+
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        if (s->plan.file[k].state != PLAN_PRESENT && digest_equal(&s->plan.file[k].digest, digest))
+            return true;
+    return false;
+}
+
+/* What earlier runs left of content that nobody asks for any more makes room for what is asked for. */
+static void sweep(struct snapshot *s)
+{
+    struct err ignored;
+    uint64_t   freed = store_sweep(s->store, is_wanted, s, &ignored);
+
+    if (freed)
+        log_write(s->config.log, LOG_INFO, "removed partials that nobody needs any more",
+                  LOG_NUM("bytes", freed));
+}
+
 static int make_it_match(struct snapshot *s, struct err *err)
 {
     int waited, all;
@@ -347,7 +368,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
         return -1;
     plan_find_same(&s->plan);
     count_plan(s);
-    store_sweep(s->store, err);
+    sweep(s);
     if (snapshot_check_space(s, err))
         return -1;
     if (has_work(s) && (snapshot_connect(s, err) || fetch_missing(s, err)))

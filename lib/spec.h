@@ -16,8 +16,12 @@ enum spec_layout { SPEC_LAYOUT_DIR, SPEC_LAYOUT_CACHE };
 enum spec_page_cache { SPEC_CACHE_AUTO, SPEC_CACHE_KEEP, SPEC_CACHE_DROP };
 enum spec_verify { SPEC_VERIFY_ALWAYS, SPEC_VERIFY_SIZE };
 enum spec_unreachable { SPEC_USE_EXISTING, SPEC_FAIL };
-enum spec_progress { SPEC_PROGRESS_AUTO, SPEC_PROGRESS_BARS, SPEC_PROGRESS_LINES,
-                     SPEC_PROGRESS_NONE };
+enum spec_progress {
+    SPEC_PROGRESS_AUTO,
+    SPEC_PROGRESS_BARS,
+    SPEC_PROGRESS_LINES,
+    SPEC_PROGRESS_NONE
+};
 enum spec_log_format { SPEC_LOG_AUTO, SPEC_LOG_TEXT, SPEC_LOG_JSON };
 
 struct spec_place; /* where a value came from (spec_draft.h) */
@@ -34,7 +38,7 @@ struct spec_repo {
     struct str          revision; /* never empty; "main" by default */
     bool                require_commit;
     struct pattern_list allow, ignore;
-    struct spec_list    files; /* exact names that must exist */
+    struct spec_list    files;     /* exact names that must exist */
     uint64_t            max_bytes; /* 0 none */
     struct str          path; /* below target, normalized, never empty; "." is the target itself.
                                * layout cache: "." */
@@ -55,11 +59,11 @@ struct spec {
     struct spec_list endpoint; /* at least one, no trailing slash */
     struct spec_list allowed_hosts;
 
-    struct secret token;        /* what spec_read_token found */
-    struct str    token_file;   /* where to read it (again); empty: not from a file */
-    struct str    token_env;    /* token: {env: NAME}; its value is in `token` */
-    struct str    token_origin; /* for messages: a path or a variable's name; empty: no token */
-    bool          token_none;   /* token: {none: true} */
+    struct secret token;          /* what spec_read_token found */
+    struct str    token_file;     /* where to read it (again); empty: not from a file */
+    struct str    token_env;      /* token: {env: NAME}; its value is in `token` */
+    struct str    token_origin;   /* for messages: a path or a variable's name; empty: no token */
+    bool          token_none;     /* token: {none: true} */
     bool          token_optional; /* a missing or empty token_file means no token */
 
     struct spec_repo *repo;
@@ -125,10 +129,11 @@ struct spec_source {
     const char *const      *env;       /* like environ, NULL-terminated; NULL: none */
     struct str              file;      /* --spec; "-" is standard input; empty: see below */
     struct str              file_text; /* used instead of reading `file` when p is not NULL */
-    bool without_token; /* validate, status, prune: the token is neither read nor missed */
-    bool without_repos; /* status, wait, prune: naming no repo is fine */
+    bool without_token;  /* validate, status, prune: what only the pod has, the token and its
+                         * completion index, is neither read nor missed */
+    bool without_repos;  /* status, wait, prune: naming no repo is fine */
     bool without_target; /* ls: neither is naming no target; it is empty then */
-    bool home_cache;    /* download: layout cache without target may use ~/.cache/huggingface/hub */
+    bool home_cache; /* download: layout cache without target may use ~/.cache/huggingface/hub */
 };
 
 /* Reads and checks everything. Without `file`: HF_INIT_SPEC, HF_INIT_SPEC_YAML, the default
@@ -151,7 +156,7 @@ int spec_read_token(struct spec *spec, struct err *err);
 
 /* `validate -v`: one call per effective value, secrets redacted. */
 typedef void spec_visit_fn(const char *path, struct str value, const char *origin, void *user);
-void spec_visit(const struct spec *spec, spec_visit_fn *visit, void *user);
+void         spec_visit(const struct spec *spec, spec_visit_fn *visit, void *user);
 
 /* One call per row of the table, for `validate --list-settings`, the README and the tests. */
 struct spec_setting_info {
@@ -163,7 +168,7 @@ struct spec_setting_info {
     const char *help, *example;
 };
 typedef void spec_setting_fn(const struct spec_setting_info *info, void *user);
-void spec_each_setting(spec_setting_fn *each, void *user);
+void         spec_each_setting(spec_setting_fn *each, void *user);
 
 /* Units of the spec; each the whole text. Sizes 64MiB 10GB 2Gi 1.5G 129e6 512, in any case, but no
  * lone "m" (Kubernetes' thousandth); rates with or without /s; durations 30s 5m 2h 500ms 1h30m 0.5s,

@@ -54,12 +54,11 @@ static int check_repo(struct spec_draft *d, const struct spec_repo *repo)
     char shown[SPEC_QUOTE_TEXT];
 
     if (repo->require_commit && !repo_is_commit(repo->revision))
-        return spec_fail(d,
-                         spec_repo_place_of(repo, was_said(repo, "revision") ? "revision"
-                                                                             : "requireCommit"),
-                         "revision %s of %.*s is not a commit, and requireCommit accepts only 40 "
-                         "lowercase hex digits",
-                         spec_quote(repo->revision, shown), STR_ARG(repo->id));
+        return spec_fail(
+            d, spec_repo_place_of(repo, was_said(repo, "revision") ? "revision" : "requireCommit"),
+            "revision %s of %.*s is not a commit, and requireCommit accepts only 40 "
+            "lowercase hex digits",
+            spec_quote(repo->revision, shown), STR_ARG(repo->id));
     if (check_layout(d, repo))
         return -1;
     if (str_eq(repo->path, STR(".")) || repo_check_path(repo->path, d->err) == 0)
@@ -81,8 +80,7 @@ static bool paths_clash(struct str a, struct str b)
 
     if (str_eq(a, STR(".")) || str_eq(b, STR(".")))
         return true;
-    return str_has_prefix(inner, outer) &&
-           (inner.len == outer.len || inner.p[outer.len] == '/');
+    return str_has_prefix(inner, outer) && (inner.len == outer.len || inner.p[outer.len] == '/');
 }
 
 static bool writes_ref(const struct spec_repo *repo, struct str ref)
@@ -119,7 +117,8 @@ static int check_pair(struct spec_draft *d, const struct spec_repo *a, const str
     char                     first[SPEC_PLACE_TEXT];
 
     if (is_same_repo(a, b) && str_eq(a->revision, b->revision))
-        return spec_fail(d, at, "%.*s at %.*s is listed twice (see %s); put the patterns of both "
+        return spec_fail(d, at,
+                         "%.*s at %.*s is listed twice (see %s); put the patterns of both "
                          "into one entry",
                          STR_ARG(b->id), STR_ARG(b->revision),
                          spec_place_text(spec_repo_place_of(a, "id"), first));

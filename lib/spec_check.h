@@ -5,7 +5,7 @@
 #include "spec_draft.h"
 
 /* spec_settle.c: lays the common repo settings over the repos and fills in what follows from
- * other settings: target, paths, shard index, CA files. */
+ * other settings: target, paths, shard index, CA files. Fails if there is nothing to fetch. */
 int spec_settle(struct spec_draft *d);
 
 /* spec_check.c: rules between settings and between repos. */

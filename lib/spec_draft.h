@@ -10,11 +10,11 @@
 #include "spec_value.h"
 
 enum spec_layer { /* weakest first */
-    SPEC_FROM_DEFAULT,
-    SPEC_FROM_OFFICIAL, /* HF_*, proxies, JOB_COMPLETION_INDEX */
-    SPEC_FROM_FILE,
-    SPEC_FROM_VARIABLE, /* HF_INIT_* */
-    SPEC_FROM_FLAG,
+                  SPEC_FROM_DEFAULT,
+                  SPEC_FROM_OFFICIAL, /* HF_*, proxies, JOB_COMPLETION_INDEX */
+                  SPEC_FROM_FILE,
+                  SPEC_FROM_VARIABLE, /* HF_INIT_* */
+                  SPEC_FROM_FLAG,
 };
 
 struct spec_place {

@@ -123,10 +123,10 @@ static int take_value(struct spec_draft *d, enum spec_scope scope, size_t row, s
 {
     size_t                     count;
     const struct spec_setting *setting = &spec_table(scope, &count)[row];
-    void *base = scope == SPEC_OF_RUN ? (void *)d->spec : (void *)&d->common;
-    struct spec_place *slot = scope == SPEC_OF_RUN ? &d->place[row] : &d->common_place[row];
-    struct spec_scalar value = {.text = text};
-    char               where[SPEC_PLACE_TEXT];
+    void                      *base = scope == SPEC_OF_RUN ? (void *)d->spec : (void *)&d->common;
+    struct spec_place         *slot = scope == SPEC_OF_RUN ? &d->place[row] : &d->common_place[row];
+    struct spec_scalar         value = {.text = text};
+    char                       where[SPEC_PLACE_TEXT];
 
     if (is_list(setting)) {
         if (take_list(d, setting, text, is_single, base, place, slot->layer == place->layer))
@@ -180,8 +180,7 @@ static int fail_variable(struct spec_draft *d, struct str name)
 
         for (size_t i = 0; i < count; i++)
             if (!(table[i].traits & SPEC_FILE_ONLY))
-                spec_nearest_consider(&nearest, name,
-                                      str_from(spec_variable(&table[i], variable)));
+                spec_nearest_consider(&nearest, name, str_from(spec_variable(&table[i], variable)));
     }
     spec_nearest_consider(&nearest, name, STR("HF_INIT_REPOS"));
     spec_nearest_consider(&nearest, name, STR("HF_INIT_SPEC"));
@@ -239,8 +238,8 @@ static const struct {
     struct str  word;
     const char *path; /* NULL: a repo */
 } words[] = {
-    {{"repo", 4}, NULL},       {{"include", 7}, "allow"},  {{"exclude", 7}, "ignore"},
-    {{"file", 4}, "files"},    {{"repo-type", 9}, "type"},
+    {{"repo", 4}, NULL},    {{"include", 7}, "allow"},  {{"exclude", 7}, "ignore"},
+    {{"file", 4}, "files"}, {{"repo-type", 9}, "type"},
 };
 
 /* What a flag means: its row, or repos (*is_repos). False if nothing. */

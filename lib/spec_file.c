@@ -11,8 +11,10 @@ enum { PATH_TEXT = 160, KEY_BYTES_MAX = 64 };
 
 static struct spec_place place_of_node(const struct spec_draft *d, const struct spec_node *node)
 {
-    return (struct spec_place){.layer = SPEC_FROM_FILE, .source = d->spec->file,
-                               .line = node->line, .column = node->column};
+    return (struct spec_place){.layer = SPEC_FROM_FILE,
+                               .source = d->spec->file,
+                               .line = node->line,
+                               .column = node->column};
 }
 
 static int fail_node(struct spec_draft *d, const struct spec_node *node, const char *path,
@@ -25,8 +27,8 @@ static int fail_node(struct spec_draft *d, const struct spec_node *node, const c
 
 static bool is_null(const struct spec_node *node)
 {
-    const char *type = node->kind == SPEC_NODE_SCALAR && node->is_plain ? spec_yaml_type(node->text)
-                                                                       : NULL;
+    const char *type =
+        node->kind == SPEC_NODE_SCALAR && node->is_plain ? spec_yaml_type(node->text) : NULL;
 
     return type && strcmp(type, "nothing") == 0;
 }
@@ -264,7 +266,8 @@ static int take_text(struct spec_draft *d, struct str text, const char *name)
         return err_set(d->err, ERR_SPEC, "%s: is empty; a spec needs at least target and repos",
                        name);
     if (root->kind != SPEC_NODE_MAP)
-        return fail_node(d, root, "spec", "a mapping is needed, with keys such as target and repos");
+        return fail_node(d, root, "spec",
+                         "a mapping is needed, with keys such as target and repos");
     return take_map(d, STR(""), root);
 }
 

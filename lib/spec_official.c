@@ -137,7 +137,10 @@ static int take_verbosity(struct spec_draft *d)
 {
     static const struct {
         const char *theirs, *ours;
-    } levels[] = {{"debug", "debug"}, {"info", "info"}, {"warning", "warn"}, {"error", "error"},
+    } levels[] = {{"debug", "debug"},
+                  {"info", "info"},
+                  {"warning", "warn"},
+                  {"error", "error"},
                   {"critical", "error"}};
     struct str        value = spec_env(d, "HF_HUB_VERBOSITY");
     struct spec_place place = official("HF_HUB_VERBOSITY");

@@ -57,10 +57,11 @@ int spec_rule_endpoint(struct str text, struct err *err)
         return err_set(err, ERR_SPEC,
                        "a URL with a user name or password is refused; a token goes into `token`");
     if (!url_parse(text, &url))
-        return err_set(err, ERR_SPEC,
-                       "%s is not an endpoint; allowed: http:// or https://, a host, perhaps a port "
-                       "and a path",
-                       spec_quote(text, shown));
+        return err_set(
+            err, ERR_SPEC,
+            "%s is not an endpoint; allowed: http:// or https://, a host, perhaps a port "
+            "and a path",
+            spec_quote(text, shown));
     if (url.has_query || str_find_char(text, '#', 0) >= 0)
         return err_set(err, ERR_SPEC, "%s has a query or a fragment; an endpoint has none",
                        spec_quote(text, shown));

@@ -40,11 +40,11 @@ static int lay_common_over_repos(struct spec_draft *d)
 
 static int settle_target(struct spec_draft *d)
 {
-    struct spec       *spec = d->spec;
-    struct spec_place  place = {.layer = SPEC_FROM_OFFICIAL};
-    struct spec_place  file = {.layer = SPEC_FROM_FILE, .source = spec->file, .line = 1,
-                               .column = 1};
-    struct str         cache;
+    struct spec      *spec = d->spec;
+    struct spec_place place = {.layer = SPEC_FROM_OFFICIAL};
+    struct spec_place file = {
+        .layer = SPEC_FROM_FILE, .source = spec->file, .line = 1, .column = 1};
+    struct str cache;
 
     if (spec->target.len)
         return 0;
@@ -70,11 +70,14 @@ static int settle_shard(struct spec_draft *d)
 
     if (d->spec->shard_count <= 1 || spec_place_of(d, "shard.index")->layer != SPEC_FROM_DEFAULT)
         return 0;
+    if (!index.p && d->source->without_token) /* the index is the pod's, as the token is */
+        return 0;
     if (!index.p)
-        return spec_fail(d, spec_place_of(d, "shard.count"),
-                         "shard.count is %u, but nothing says which share this is; set shard.index, "
-                         "or run as a Job with completionMode: Indexed",
-                         d->spec->shard_count);
+        return spec_fail(
+            d, spec_place_of(d, "shard.count"),
+            "shard.count is %u, but nothing says which share this is; set shard.index, "
+            "or run as a Job with completionMode: Indexed",
+            d->spec->shard_count);
     return spec_set_path(d, "shard.index", index, &place);
 }
 

@@ -37,7 +37,7 @@ enum spec_trait {
 };
 
 struct spec_setting {
-    const char *path;
+    const char        *path;
     enum spec_type     type;
     unsigned           traits;
     size_t             offset;   /* in struct spec or struct spec_repo */

@@ -48,9 +48,8 @@ static int store(struct spec *spec, struct str raw, const char *origin, struct e
         wipe(&token);
         return -1;
     }
-    is_same = secret_is_set(&spec->token)
-                  ? str_eq(secret_reveal(&spec->token), buf_view(&token))
-                  : token.len == 0;
+    is_same = secret_is_set(&spec->token) ? str_eq(secret_reveal(&spec->token), buf_view(&token))
+                                          : token.len == 0;
     secret_release(&spec->token);
     spec->token_origin = STR("");
     if (token.len) {
@@ -64,18 +63,18 @@ static int store(struct spec *spec, struct str raw, const char *origin, struct e
 static int fail_missing(const char *path, struct err *err)
 {
     err_set(err, ERR_SPEC, "token file: %s: there is no such file", path);
-    return err_hint(err, "mount the Secret there; if it may be missing, add optional: true to token");
+    return err_hint(err,
+                    "mount the Secret there; if it may be missing, add optional: true to token");
 }
 
 int spec_read_token(struct spec *spec, struct err *err)
 {
-    const char *path;
     struct buf  text = {0};
+    const char *path = spec->token_file.p; /* an arena's text ends in NUL */
     int         rc;
 
     if (spec->token_none || spec->token_file.len == 0)
         return 0;
-    path = arena_strdup(&spec->arena, spec->token_file);
     rc = fs_read_file(path, TOKEN_FILE_BYTES_MAX, &text, err);
     if (rc < 0) {
         wipe(&text);
@@ -108,8 +107,10 @@ static int choose(struct spec_draft *d, bool *is_chosen)
         if (place->layer == SPEC_FROM_DEFAULT || (i == 2 && !spec->token_none))
             continue;
         if (best && best->layer == place->layer)
-            return spec_fail(d, place, "%s contradicts %s; give one of token.file, token.env and "
-                             "token.none", paths[i], paths[chosen]);
+            return spec_fail(d, place,
+                             "%s contradicts %s; give one of token.file, token.env and "
+                             "token.none",
+                             paths[i], paths[chosen]);
         if (best && best->layer > place->layer)
             continue;
         best = place;

@@ -10,6 +10,25 @@
 
 enum { QUOTE_BYTES = 60, TEXT_BYTES_MAX = 4096 };
 
+/* A token pasted into the wrong place must not reach the log by way of our complaint. */
+static bool holds_token(struct str text)
+{
+    enum { TOKEN_BYTES_MIN = 16 };
+    ptrdiff_t at = str_find(text, STR("hf_"), 0);
+
+    while (at >= 0) {
+        size_t end = (size_t)at + 3;
+
+        while (end < text.len && ((text.p[end] >= '0' && text.p[end] <= '9') ||
+                                  ((text.p[end] | 0x20) >= 'a' && (text.p[end] | 0x20) <= 'z')))
+            end++;
+        if (end - (size_t)at - 3 >= TOKEN_BYTES_MIN)
+            return true;
+        at = str_find(text, STR("hf_"), end);
+    }
+    return false;
+}
+
 const char *spec_quote(struct str text, char out[SPEC_QUOTE_TEXT])
 {
     struct buf shown = {0};
@@ -17,6 +36,10 @@ const char *spec_quote(struct str text, char out[SPEC_QUOTE_TEXT])
 
     while (end < text.len && end > 0 && ((unsigned char)text.p[end] & 0xC0) == 0x80)
         end--;
+    if (holds_token(text)) {
+        snprintf(out, SPEC_QUOTE_TEXT, "(not shown: it looks like a token)");
+        return out;
+    }
     log_add_json_text(&shown, str_sub(text, 0, end));
     snprintf(out, SPEC_QUOTE_TEXT, "\"%s%s\"", buf_cstr(&shown), end < text.len ? "…" : "");
     buf_release(&shown);
@@ -44,8 +67,8 @@ static void show_limits(const struct spec_setting *setting, char out[SPEC_QUOTE_
         spec_show_duration(setting->min, low);
         spec_show_duration(setting->max, high);
     } else if (setting->type == SPEC_MODE) {
-        snprintf(low, sizeof(low), "%04" PRIo64, setting->min);
-        snprintf(high, sizeof(high), "%04" PRIo64, setting->max);
+        snprintf(low, sizeof(low), "%#" PRIo64, setting->min);
+        snprintf(high, sizeof(high), "%#" PRIo64, setting->max);
     } else if (setting->type == SPEC_COUNT) {
         snprintf(low, sizeof(low), "%" PRIu64, setting->min);
         snprintf(high, sizeof(high), "%" PRIu64, setting->max);
@@ -140,8 +163,8 @@ static int set_word(const struct spec_setting *setting, struct str text, void *b
 }
 
 /* YAML: true and false alone. Elsewhere also what the official variables accept. */
-static int set_bool(const struct spec_setting *setting, const struct spec_scalar *value,
-                    void *base, struct err *err)
+static int set_bool(const struct spec_setting *setting, const struct spec_scalar *value, void *base,
+                    struct err *err)
 {
     static const char *const yes[] = {"true", "1", "yes", "on"};
     static const char *const no[] = {"false", "0", "no", "off"};
@@ -239,7 +262,7 @@ static int set_mode(const struct spec_setting *setting, struct str text, void *b
     if (check_limits(setting, text, mode, err))
         return -1;
     if ((mode & setting->min) != setting->min)
-        return err_set(err, ERR_SPEC, "%s locks the owner out; %04" PRIo64 " must be in it",
+        return err_set(err, ERR_SPEC, "%s locks the owner out; %#" PRIo64 " must be in it",
                        spec_quote(text, shown), setting->min);
     *(uint32_t *)field(setting, base) = mode;
     return 0;
@@ -359,7 +382,7 @@ void spec_value_show(const struct spec_setting *setting, const void *base, struc
     case SPEC_SIZE:
     case SPEC_RATE:
     case SPEC_DURATION: show_number(setting, *(const uint64_t *)at, out); break;
-    case SPEC_MODE: buf_printf(out, "%04" PRIo32, *(const uint32_t *)at); break;
+    case SPEC_MODE: buf_printf(out, "%#" PRIo32, *(const uint32_t *)at); break;
     case SPEC_LIST: show_list(setting, list->item, list->count, out); break;
     case SPEC_PATTERNS: show_list(setting, patterns->item, patterns->count, out); break;
     case SPEC_TYPES: break;
@@ -369,11 +392,16 @@ void spec_value_show(const struct spec_setting *setting, const void *base, struc
 void spec_value_copy(const struct spec_setting *setting, const void *from, void *to)
 {
     static const size_t size[SPEC_TYPES] = {
-        [SPEC_TEXT] = sizeof(struct str),         [SPEC_WORD] = sizeof(int),
-        [SPEC_BOOL] = sizeof(bool),               [SPEC_COUNT] = sizeof(uint32_t),
-        [SPEC_SIZE] = sizeof(uint64_t),           [SPEC_RATE] = sizeof(uint64_t),
-        [SPEC_DURATION] = sizeof(uint64_t),       [SPEC_MODE] = sizeof(uint32_t),
-        [SPEC_LIST] = sizeof(struct spec_list),   [SPEC_PATTERNS] = sizeof(struct pattern_list),
+        [SPEC_TEXT] = sizeof(struct str),
+        [SPEC_WORD] = sizeof(int),
+        [SPEC_BOOL] = sizeof(bool),
+        [SPEC_COUNT] = sizeof(uint32_t),
+        [SPEC_SIZE] = sizeof(uint64_t),
+        [SPEC_RATE] = sizeof(uint64_t),
+        [SPEC_DURATION] = sizeof(uint64_t),
+        [SPEC_MODE] = sizeof(uint32_t),
+        [SPEC_LIST] = sizeof(struct spec_list),
+        [SPEC_PATTERNS] = sizeof(struct pattern_list),
     };
 
     memcpy(field(setting, to), field_const(setting, from), size[setting->type]);

@@ -40,7 +40,7 @@ const char *spec_quote(struct str text, char out[SPEC_QUOTE_TEXT]);
 const char *spec_yaml_type(struct str text);
 
 enum { SPEC_NUMBER_TEXT = 32 };
-void spec_show_size(uint64_t bytes, char out[SPEC_NUMBER_TEXT]);   /* "512MiB", exact */
+void spec_show_size(uint64_t bytes, char out[SPEC_NUMBER_TEXT]);  /* "512MiB", exact */
 void spec_show_duration(uint64_t ms, char out[SPEC_NUMBER_TEXT]); /* "10s", exact */
 
 #endif

@@ -17,8 +17,8 @@ static void show(struct visit *v, const char *path, const char *origin)
     buf_clear(&v->value);
 }
 
-static void visit_rows(struct visit *v, enum spec_scope scope, const char *prefix,
-                       const void *base, const struct spec_place *place)
+static void visit_rows(struct visit *v, enum spec_scope scope, const char *prefix, const void *base,
+                       const struct spec_place *place)
 {
     size_t                     count;
     const struct spec_setting *table = spec_table(scope, &count);
@@ -92,10 +92,10 @@ void spec_visit(const struct spec *spec, spec_visit_fn *visit, void *user)
 static void describe(const struct spec_setting *setting, enum spec_scope scope,
                      spec_setting_fn *each, void *user)
 {
-    struct spec_setting_info info = {.type = spec_type_name(setting->type), .help = setting->help,
-                                     .example = setting->example};
-    char                     path[128], variable[SPEC_NAME_TEXT] = "";
-    struct buf               words = {0};
+    struct spec_setting_info info = {
+        .type = spec_type_name(setting->type), .help = setting->help, .example = setting->example};
+    char       path[128], variable[SPEC_NAME_TEXT] = "";
+    struct buf words = {0};
 
     snprintf(path, sizeof(path), "%s%s", scope == SPEC_OF_REPO ? "repos[]." : "", setting->path);
     if (!(setting->traits & SPEC_FILE_ONLY))

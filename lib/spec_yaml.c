@@ -4,6 +4,7 @@
  * tell a quoted scalar from a plain one, and see a duplicate key where it stands. */
 #include "spec_yaml.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -40,18 +41,23 @@ static int fail_here(struct reader *r, const char *what)
     return fail_at(r, r->event.start_mark.line + 1, r->event.start_mark.column + 1, what);
 }
 
-/* libyaml's own words, with its position and the one remark that helps most often. */
+/* libyaml's own words, with its position, where the trouble began, and the one remark that helps most
+ * often. */
 static int fail_syntax(struct reader *r)
 {
-    yaml_mark_t mark = r->parser.problem_mark;
+    yaml_mark_t mark = r->parser.problem_mark, begin = r->parser.context_mark;
     const char *problem = r->parser.problem ? r->parser.problem : "not YAML";
-    const char *context = r->parser.context ? r->parser.context : "";
+    const char *context = r->parser.context;
     bool        is_tab = mark.index < r->text.len && r->text.p[mark.index] == '\t';
+    char        began[160] = "";
 
     if (r->parser.error == YAML_MEMORY_ERROR)
         die("out of memory (reading YAML)");
-    err_set(r->err, ERR_SPEC, "%s:%zu:%zu: not valid YAML: %s%s%s%s", r->name, mark.line + 1,
-            mark.column + 1, is_tab ? "a tab: " : "", problem, context[0] ? ", " : "", context);
+    if (context)
+        snprintf(began, sizeof(began), ", %s from %zu:%zu on", context, begin.line + 1,
+                 begin.column + 1);
+    err_set(r->err, ERR_SPEC, "%s:%zu:%zu: not valid YAML: %s%s%s", r->name, mark.line + 1,
+            mark.column + 1, is_tab ? "a tab: " : "", problem, began);
     if (is_tab)
         return err_hint(r->err, "indent with spaces; YAML allows no tabs there");
     return -1;
@@ -98,8 +104,7 @@ static int check_tag(struct reader *r, const yaml_char_t *tag, enum spec_node_ki
     };
     char shown[SPEC_QUOTE_TEXT], what[SPEC_QUOTE_TEXT + 64];
 
-    if (!tag || str_eq(text_of(tag), STR("!")) ||
-        str_eq(text_of(tag), str_from(allowed[kind])))
+    if (!tag || str_eq(text_of(tag), STR("!")) || str_eq(text_of(tag), str_from(allowed[kind])))
         return 0;
     snprintf(what, sizeof(what), "the tag %s is not allowed; leave it out",
              spec_quote(text_of(tag), shown));
@@ -118,8 +123,8 @@ static int add_anchor(struct reader *r, const yaml_char_t *name, struct spec_nod
     if (++r->anchor_count > SPEC_ANCHORS_MAX)
         return fail_here(r, "too many anchors; allowed: 1000");
     anchor = arena_alloc(r->arena, sizeof(*anchor));
-    *anchor = (struct anchor){.next = r->anchors, .name = arena_str(r->arena, text_of(name)),
-                              .node = node};
+    *anchor = (struct anchor){
+        .next = r->anchors, .name = arena_str(r->arena, text_of(name)), .node = node};
     r->anchors = anchor;
     *out = anchor;
     return 0;
@@ -185,8 +190,8 @@ static struct spec_node *link_to(struct reader *r, struct spec_node *node)
 {
     struct spec_node *link = arena_alloc(r->arena, sizeof(*link));
 
-    *link = (struct spec_node){.kind = node->kind, .line = node->line, .column = node->column,
-                               .value = node};
+    *link = (struct spec_node){
+        .kind = node->kind, .line = node->line, .column = node->column, .value = node};
     return link;
 }
 
@@ -261,8 +266,7 @@ static int merge(struct reader *r, struct spec_node *map, const struct spec_node
 }
 
 /* One key with its value. A merge is put off: keys of the mapping itself win, also later ones. */
-static int read_entry(struct reader *r, int depth, struct spec_node *map,
-                      struct spec_node **merged)
+static int read_entry(struct reader *r, int depth, struct spec_node *map, struct spec_node **merged)
 {
     struct spec_node *key, *value, *before;
     char              shown[SPEC_QUOTE_TEXT], what[SPEC_QUOTE_TEXT + 64];
@@ -373,8 +377,8 @@ static int check_bytes(struct reader *r)
     return 0;
 }
 
-int spec_yaml_parse(struct str text, const char *name, struct arena *arena,
-                    struct spec_node **root, struct err *err)
+int spec_yaml_parse(struct str text, const char *name, struct arena *arena, struct spec_node **root,
+                    struct err *err)
 {
     struct reader r = {.name = name, .arena = arena, .err = err};
     int           rc;

@@ -20,8 +20,8 @@ struct spec_node {
     struct spec_node   *first;        /* of a list: items; of a map: keys, each with its value */
     struct spec_node   *last;
     size_t              count;
-    struct spec_node   *next;         /* within the parent */
-    struct spec_node   *value;        /* of a key; of a list item that is an alias: the node */
+    struct spec_node   *next;  /* within the parent */
+    struct spec_node   *value; /* of a key; of a list item that is an alias: the node */
 };
 
 enum {
@@ -30,13 +30,13 @@ enum {
     SPEC_NODES_MAX = 50000,     /* written in the text */
     SPEC_EXPANSION_MAX = 10000, /* nodes that aliases stand for */
     SPEC_ANCHORS_MAX = 1000,
-    SPEC_KEYS_MAX = 256,        /* of one mapping */
+    SPEC_KEYS_MAX = 256, /* of one mapping */
 };
 
 /* Reads one document. `name` is what messages call the text, `file:line:column`; all memory comes
  * from the arena. ERR_SPEC. */
-int spec_yaml_parse(struct str text, const char *name, struct arena *arena,
-                    struct spec_node **root, struct err *err);
+int spec_yaml_parse(struct str text, const char *name, struct arena *arena, struct spec_node **root,
+                    struct err *err);
 
 /* The item itself, through an alias. */
 const struct spec_node *spec_node_item(const struct spec_node *item);

@@ -91,8 +91,11 @@ static struct store_place *place_new(struct store *store, const char *rel, int r
 {
     struct store_place *place = mem_alloc(sizeof(*place)), **at = &store->place;
 
-    *place = (struct store_place){.rel = mem_strdup(rel), .root_fd = root_fd, .state_fd = -1,
-                                  .partials_fd = -1, .temp_fd = -1};
+    *place = (struct store_place){.rel = mem_strdup(rel),
+                                  .root_fd = root_fd,
+                                  .state_fd = -1,
+                                  .partials_fd = -1,
+                                  .temp_fd = -1};
     while (*at)
         at = &(*at)->next;
     *at = place;
@@ -140,8 +143,7 @@ int store_place_ready(struct store *store, struct store_place *place, struct err
         rc = 0;
     } else if (!open_state_dir(place->root_fd, ".hf-init", create, mode, &place->state_fd, err)) {
         if (place->state_fd < 0 ||
-            (!open_state_dir(place->state_fd, "partials", create, mode, &place->partials_fd,
-                             err) &&
+            (!open_state_dir(place->state_fd, "partials", create, mode, &place->partials_fd, err) &&
              !open_state_dir(place->state_fd, "temp", create, mode, &place->temp_fd, err)))
             rc = 0;
     }
@@ -342,9 +344,8 @@ static int open_target(struct store *store, struct err *err)
     store->target_fd = fs_open_dir(store->target, err);
     if (store->target_fd < 0 && !(read_only && err->sys_errno == ENOENT))
         return -1;
-    store->space_fd = store->target_fd >= 0
-                          ? fcntl(store->target_fd, F_DUPFD_CLOEXEC, 3)
-                          : open_nearest(store->target, err);
+    store->space_fd = store->target_fd >= 0 ? fcntl(store->target_fd, F_DUPFD_CLOEXEC, 3)
+                                            : open_nearest(store->target, err);
     if (store->space_fd < 0)
         return -1;
     place_new(store, ".", store->target_fd < 0 ? -1 : fcntl(store->target_fd, F_DUPFD_CLOEXEC, 3));

@@ -22,7 +22,7 @@
 #include "range.h"
 #include "repo.h"
 
-struct store;         /* one per run; calls on different repos and files may come from several threads */
+struct store; /* one per run; calls on different repos and files may come from several threads */
 struct store_repo;    /* one repo's place below the target */
 struct store_partial; /* one file being written */
 
@@ -31,20 +31,20 @@ struct store_partial; /* one file being written */
 enum store_lock_mode { STORE_LOCKS_AUTO, STORE_LOCKS_NONE, STORE_LOCKS_LIE };
 
 struct store_options {
-    const char *target;
-    uint32_t    file_mode, dir_mode;
-    bool        drop_cache;       /* keep the page cache small */
-    bool        disable_symlinks; /* layout cache without links */
-    bool        read_only;        /* plan, verify: create and change nothing */
-    const char *boot_id;          /* NULL: this kernel's; a test says another one to be a reboot */
+    const char          *target;
+    uint32_t             file_mode, dir_mode;
+    bool                 drop_cache;       /* keep the page cache small */
+    bool                 disable_symlinks; /* layout cache without links */
+    bool                 read_only;        /* plan, verify: create and change nothing */
+    const char          *boot_id; /* NULL: this kernel's; a test says another one to be a reboot */
     enum store_lock_mode lock_mode;
-    struct clock      clock;
-    const struct log *log;
+    struct clock         clock;
+    const struct log    *log;
 };
 
 int  store_new(const struct store_options *options, struct store **out, struct err *err);
 void store_free(struct store *store);
-int  store_target_fd(const struct store *store);   /* lent; -1 if read_only and not there yet */
+int  store_target_fd(const struct store *store);       /* lent; -1 if read_only and not there yet */
 const char *store_instance(const struct store *store); /* random id of this process, 16 hex */
 
 /* State files of the run, below TARGET/.hf-init/. */
@@ -55,14 +55,14 @@ int store_read_state(struct store *store, const char *name, size_t max, struct b
 int store_remove_state(struct store *store, const char *name, bool durable, struct err *err);
 
 struct store_repo_options {
-    bool           is_cache; /* layout cache, else dir */
-    enum repo_type type;
-    struct str     id, path;
-    struct str     revision;     /* as asked for; a ref is written unless it is the commit */
-    char           commit[41];
-    bool           hub_metadata; /* dir: keep .cache/huggingface */
+    bool              is_cache; /* layout cache, else dir */
+    enum repo_type    type;
+    struct str        id, path;
+    struct str        revision; /* as asked for; a ref is written unless it is the commit */
+    char              commit[41];
+    bool              hub_metadata; /* dir: keep .cache/huggingface */
     const struct str *ref_alias;
-    size_t         ref_alias_count;
+    size_t            ref_alias_count;
 };
 int  store_repo_open(struct store *store, const struct store_repo_options *options,
                      struct store_repo **out, struct err *err);
@@ -91,7 +91,8 @@ enum store_state {
 struct store_view {
     enum store_state state;
     uint64_t         have_bytes;
-    uint64_t allocated_bytes; /* STORE_PARTIAL: what its partial occupies on disk (st_blocks), so that
+    uint64_t
+        allocated_bytes; /* STORE_PARTIAL: what its partial occupies on disk (st_blocks), so that
                                * the space check does not count it twice. 0 otherwise */
 };
 int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
@@ -106,18 +107,18 @@ int store_adopt(struct store_repo *repo, const struct store_file *file, bool has
 
 /* Opens the file's partial: our own, a dead instance's (taken over by rename), or a new one,
  * allocated to full size. `done` tells which ranges count. */
-int  store_partial_open(struct store_repo *repo, const struct store_file *file,
-                        struct store_partial **out, struct err *err);
+int                     store_partial_open(struct store_repo *repo, const struct store_file *file,
+                                           struct store_partial **out, struct err *err);
 const struct range_set *store_partial_done(const struct store_partial *p); /* as opened */
 /* Any thread, any offset. */
-int  store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
-                         struct err *err);
+int     store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
+                            struct err *err);
 ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
                            struct err *err);
 /* Journals that [r) was written (it must have been). Cheap; any thread. */
-int  store_partial_mark(struct store_partial *p, struct range r, struct err *err);
+int store_partial_mark(struct store_partial *p, struct range r, struct err *err);
 /* fdatasync + a journal note that everything marked so far survives a power cut. */
-int  store_partial_sync(struct store_partial *p, struct err *err);
+int store_partial_sync(struct store_partial *p, struct err *err);
 /* Gives the file its final name. The caller has compared the digest of all bytes. Closes p, also on
  * failure (then the partial stays for the next run, unless the volume refuses it). */
 int  store_partial_publish(struct store_partial *p, struct err *err);
@@ -131,11 +132,11 @@ int store_publish_copy(struct store_repo *repo, const struct store_file *file,
 
 /* One line of trees/<commit>.json: every file of the commit, selected or not. */
 struct store_tree_entry {
-    struct str path;
-    uint64_t   size_bytes;
-    const char *oid;         /* git blob id */
-    struct str lfs_sha256;   /* empty: none */
-    struct str xet_hash;
+    struct str  path;
+    uint64_t    size_bytes;
+    const char *oid;        /* git blob id */
+    struct str  lfs_sha256; /* empty: none */
+    struct str  xet_hash;
 };
 /* After all files of the repo are published: makes renames durable, writes trees (NULL: none), refs,
  * tags and the inventory. The tree may be a selection, since offline readers miss every file that
@@ -160,7 +161,10 @@ int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *
  * `TARGET/models--…/snapshots/COMMIT`. */
 void store_repo_folder(const struct store_repo *repo, struct buf *out);
 
-/* Deletes partials of instances that are gone and that no lease covers; returns bytes freed. */
-uint64_t store_sweep(struct store *store, struct err *err);
+/* Deletes partials of instances that are gone and that no lease covers; returns bytes freed. Those
+ * of content that `wanted` (NULL: nothing) still asks for stay: this run, or another shard of it,
+ * will go on with them. */
+typedef bool store_wanted_fn(const struct digest *digest, void *user);
+uint64_t     store_sweep(struct store *store, store_wanted_fn *wanted, void *user, struct err *err);
 
 #endif

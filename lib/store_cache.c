@@ -148,8 +148,8 @@ static int content(struct store_repo *repo, const struct store_file *file, struc
 
     snapshot_path(repo, file, path);
     there = fs_exists_at(repo->root_fd, buf_cstr(path), &st, err);
-    if (there < 0 || (there == 1 && S_ISREG(st.st_mode) &&
-                      (uint64_t)st.st_size == file->size_bytes))
+    if (there < 0 ||
+        (there == 1 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size_bytes))
         return there;
     blob_path(repo, file, path);
     return fs_exists_at(repo->root_fd, buf_cstr(path), &st, err);
@@ -165,8 +165,7 @@ static bool is_unsupported(int sys_errno)
            sys_errno == EXDEV || sys_errno == EACCES;
 }
 
-static int temp_symlink(struct store_repo *repo, const char *text, char temp[64],
-                        struct err *err)
+static int temp_symlink(struct store_repo *repo, const char *text, char temp[64], struct err *err)
 {
     store_temp_name(repo->store, temp);
     return fs_symlink_at(text, repo->place->temp_fd, temp, err) == 1 ? 0 : -1;
@@ -245,8 +244,8 @@ static int make_file(struct store_repo *repo, const struct store_file *file, con
     if (to < 0)
         goto out;
     rc = fs_copy(from, to, file->size_bytes, err);
-    if (rc == 0 && store_hash(to, file->size_bytes, &file->digest,
-                              repo->store->options.drop_cache, NULL, NULL, err) != 1)
+    if (rc == 0 && store_hash(to, file->size_bytes, &file->digest, repo->store->options.drop_cache,
+                              NULL, NULL, err) != 1)
         rc = err_set(err, ERR_INTEGRITY, "the copy of %s differs", blob);
     if (rc == 0 && (fs_sync_data(to, err) || fstat(to, &st) != 0 ||
                     fs_rename_at(repo->place->temp_fd, temp, repo->root_fd, path, err)))
@@ -284,8 +283,7 @@ static int name_blob(struct store_repo *repo, const struct store_file *file, con
     int rc = 0;
 
     *is_plain = false;
-    if (store_repo_make_parent(repo, path, err) ||
-        store_place_ready(repo->store, repo->place, err))
+    if (store_repo_make_parent(repo, path, err) || store_place_ready(repo->store, repo->place, err))
         return -1;
     if (!is_known(repo, &repo->no_symlinks)) {
         rc = make_symlink(repo, file, path, err);

@@ -97,8 +97,7 @@ static int expose(struct store_repo *repo, const struct store_file *file, const 
     const char *commit = repo->options.hub_metadata ? repo->options.commit : NULL;
 
     (void)fresh;
-    if (commit &&
-        write_metadata(repo, file->path, &file->digest, inventory_mtime_ns(st), err))
+    if (commit && write_metadata(repo, file->path, &file->digest, inventory_mtime_ns(st), err))
         return -1;
     return store_repo_note(repo, path, &file->digest, st, commit, err);
 }

@@ -28,25 +28,25 @@ struct stale_partial {
 
 /* One file system that repos lie on: a .hf-init with partials, at its root below the target. */
 struct store_place {
-    char  *rel;     /* owned: the folder that holds .hf-init, below the target; "." is the target */
-    int    root_fd; /* that folder */
-    int    state_fd, partials_fd, temp_fd; /* .hf-init and what is in it; -1 until needed */
-    bool   is_listed;
+    char *rel;     /* owned: the folder that holds .hf-init, below the target; "." is the target */
+    int   root_fd; /* that folder */
+    int   state_fd, partials_fd, temp_fd; /* .hf-init and what is in it; -1 until needed */
+    bool  is_listed;
     struct stale_partial *stale; /* owned; once listed */
-    size_t stale_count, stale_capacity;
-    struct store_place *next;
+    size_t                stale_count, stale_capacity;
+    struct store_place   *next;
 };
 
 enum lock_verdict { LOCKS_UNKNOWN, LOCKS_EXCLUDE, LOCKS_USELESS };
 
 struct store {
     struct store_options options; /* target: owned here */
-    char  target[4096];
-    int   target_fd; /* -1: read_only and not there */
-    int   space_fd;  /* the target, or the nearest folder above it that exists */
-    char  instance[17];
-    char  boot_id[40]; /* "-" if the kernel does not tell */
-    atomic_uint temp_count;
+    char                 target[4096];
+    int                  target_fd; /* -1: read_only and not there */
+    int                  space_fd;  /* the target, or the nearest folder above it that exists */
+    char                 instance[17];
+    char                 boot_id[40]; /* "-" if the kernel does not tell */
+    atomic_uint          temp_count;
 
     pthread_mutex_t       lock;     /* guards all below */
     struct store_place   *place;    /* owned list; the first is the target's */
@@ -58,19 +58,19 @@ struct store {
 struct store_layout;
 
 struct store_repo {
-    struct store        *store;
-    struct store_place  *place;
-    struct arena         names;   /* owns the texts of options and those below */
-    struct store_repo_options options;
+    struct store              *store;
+    struct store_place        *place;
+    struct arena               names; /* owns the texts of options and those below */
+    struct store_repo_options  options;
     const struct store_layout *layout;
-    const char          *folder;  /* below the target: "." or "qwen" or "models--a--b" */
-    char                 key[33]; /* names this place in inventory and journals */
+    const char                *folder;  /* below the target: "." or "qwen" or "models--a--b" */
+    char                       key[33]; /* names this place in inventory and journals */
 
-    pthread_mutex_t  lock; /* guards all below */
+    pthread_mutex_t  lock;    /* guards all below */
     int              root_fd; /* the folder; -1 until it exists */
     struct inventory inventory;
-    int              append_fd; /* of the inventory's file; -1 until something is noted */
-    struct name_set  touched;   /* folders below root_fd whose entries changed */
+    int              append_fd;         /* of the inventory's file; -1 until something is noted */
+    struct name_set  touched;           /* folders below root_fd whose entries changed */
     char             look_folder[4096]; /* the folder that was looked into last … */
     int              look_fd;           /* … or -1 */
     bool             no_symlinks, no_hard_links; /* found out by trying */
@@ -113,6 +113,9 @@ int store_replace(struct store *store, struct store_place *place, int dir_fd, co
 int store_volume_now_ns(struct store *store, int64_t *now_ns, struct err *err);
 
 /* --- store_repo.c --- */
+/* May a file of this name lie in the repo's folder? ERR_UNSAFE_NAME if not. */
+int store_repo_check_name(const struct store_repo *repo, const struct store_file *file,
+                          struct err *err);
 /* Creates and opens the repo's folder. */
 int store_repo_ready(struct store_repo *repo, struct err *err);
 /* Creates the folder that will hold rel, and notes that it must be synced. */
@@ -128,6 +131,9 @@ int store_repo_note(struct store_repo *repo, const char *path, const struct dige
                     const struct stat *st, const char *commit, struct err *err);
 int store_repo_replace(struct store_repo *repo, const char *rel, struct str content,
                        struct err *err);
+/* Opens a file of the repo's folder for reading. A blob may be a link to elsewhere below the
+ * target. */
+int store_repo_open_content(struct store_repo *repo, const char *path, struct err *err);
 /* Hash of the whole file. 1 it is `want`, 0 not, -1 error. */
 int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop_cache,
                int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);

@@ -59,9 +59,9 @@ struct inventory_entry *inventory_find(const struct inventory *inv, struct str p
 struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
                                       const struct digest *digest, const struct stat *st,
                                       const char *commit);
-bool    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
-                         const struct digest *digest);
-int64_t inventory_mtime_ns(const struct stat *st);
+bool                    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
+                                         const struct digest *digest);
+int64_t                 inventory_mtime_ns(const struct stat *st);
 
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit);
 /* From now on the folder holds `commit`, and nothing else, for the revision. */

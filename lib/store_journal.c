@@ -75,9 +75,9 @@ struct marks {
 
 static bool parse_line(struct str text, uint64_t offset, uint64_t size_bytes, struct marks *marks)
 {
-    struct str kind, begin, end, more = text;
+    struct str  kind, begin, end, more = text;
     struct mark mark = {.offset = offset};
-    uint64_t   synced;
+    uint64_t    synced;
 
     if (!str_cut(&more, ' ', &kind) || !more.p)
         return false;
@@ -174,9 +174,9 @@ static int append(struct journal *j, const struct buf *lines, uint32_t crc, stru
     return 0;
 }
 
-int journal_create(struct journal *j, int dir_fd, const char *name,
-                   const struct journal_head *head, const struct range_set *durable,
-                   const struct range_set *written, struct err *err)
+int journal_create(struct journal *j, int dir_fd, const char *name, const struct journal_head *head,
+                   const struct range_set *durable, const struct range_set *written,
+                   struct err *err)
 {
     struct journal fresh = JOURNAL_INIT;
     struct buf     lines = {0};

@@ -48,9 +48,9 @@ struct journal {
 #define JOURNAL_INIT {.fd = -1}
 
 /* Creates `name` with this head and what is already there. */
-int journal_create(struct journal *j, int dir_fd, const char *name,
-                   const struct journal_head *head, const struct range_set *durable,
-                   const struct range_set *written, struct err *err);
+int journal_create(struct journal *j, int dir_fd, const char *name, const struct journal_head *head,
+                   const struct range_set *durable, const struct range_set *written,
+                   struct err *err);
 int journal_mark(struct journal *j, struct range r, struct err *err);
 /* Notes that what was marked up to `offset` (a former len_bytes) is on disk; syncs itself. */
 int  journal_note_sync(struct journal *j, uint64_t offset, struct err *err);

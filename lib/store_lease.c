@@ -150,8 +150,8 @@ static int claim_is_dead(struct store *store, int fd, struct claim *claim, bool 
     claim->holder.idle_ms = idle_ns > 0 ? (uint64_t)idle_ns / 1000000 : 0;
     *dead = idle_ns > DEAD_AFTER_NS;
     /* On this kernel a lock goes with its process. Across nodes that is hearsay. */
-    if (!*dead && strcmp(store->boot_id, "-") != 0 &&
-        strcmp(claim->boot_id, store->boot_id) == 0 && locks_exclude(store))
+    if (!*dead && strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
+        locks_exclude(store))
         *dead = try_lock(store, fd) == 0;
     return 0;
 }
@@ -330,8 +330,10 @@ int store_lease_renew(struct store_lease *lease, struct err *err)
     if (ours < 0)
         return -1;
     if (!ours)
-        return err_set(err, ERR_LOCKED, "another process took over the lease .hf-init/%s, because "
-                       "this one gave no sign of life for two minutes", lease->name);
+        return err_set(err, ERR_LOCKED,
+                       "another process took over the lease .hf-init/%s, because "
+                       "this one gave no sign of life for two minutes",
+                       lease->name);
     /* NULL lets the server of a network volume set its own time. */
     if (futimens(lease->fd, NULL) != 0)
         return err_sys(err, errno, "renew the lease .hf-init/%s", lease->name);

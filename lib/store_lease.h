@@ -20,8 +20,8 @@ struct store_lease_holder { /* who has it, as far as the file tells */
 
 /* Tries once. `key` names what is leased (a repo's place, with the shard). 1 taken, 0 somebody else
  * has it (holder is filled), -1 error. Where locks are not supported the claim file alone decides. */
-int  store_lease_try(struct store *store, struct str key, const char *status_name,
-                     struct store_lease **out, struct store_lease_holder *holder, struct err *err);
+int store_lease_try(struct store *store, struct str key, const char *status_name,
+                    struct store_lease **out, struct store_lease_holder *holder, struct err *err);
 /* Call at least every 10 s. 0 still ours; -1 with ERR_LOCKED if somebody took it over, because we
  * were stopped for too long: stop writing. */
 int  store_lease_renew(struct store_lease *lease, struct err *err);

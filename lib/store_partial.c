@@ -15,8 +15,8 @@
 #include "store_partial.h"
 
 enum {
-    JOURNAL_FROM_BYTES = 1 << 20,     /* smaller files are fetched again rather than resumed */
-    JOURNAL_COMPACT_BYTES = 1 << 20,  /* a longer journal is written anew */
+    JOURNAL_FROM_BYTES = 1 << 20,    /* smaller files are fetched again rather than resumed */
+    JOURNAL_COMPACT_BYTES = 1 << 20, /* a longer journal is written anew */
     DROP_WINDOW_BYTES = 4 << 20,
     OWNER_CHECK_MS = 1000,
 };
@@ -30,7 +30,7 @@ struct store_partial {
     struct range_set    opened;        /* what was there when we came */
     _Atomic uint64_t    checked_at_ms; /* when the name was last seen to be ours */
 
-    pthread_mutex_t  lock; /* guards all below */
+    pthread_mutex_t  lock;    /* guards all below */
     struct journal   journal; /* made by the first mark */
     struct range_set durable, written;
     unsigned         journal_count; /* how often it was written anew */
@@ -330,8 +330,11 @@ int store_partial_open(struct store_repo *repo, const struct store_file *file,
                        struct store_partial **out, struct err *err)
 {
     struct store         *store = repo->store;
-    struct store_partial *p = mem_alloc(sizeof(*p));
+    struct store_partial *p;
 
+    if (store_repo_check_name(repo, file, err))
+        return -1;
+    p = mem_alloc(sizeof(*p));
     p->repo = repo;
     p->place = repo->place;
     p->file = *file;
@@ -383,7 +386,8 @@ static int check_still_ours(struct store_partial *p, struct err *err)
     if (!there || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
         return err_set(err, ERR_LOCKED,
                        "the partial of %.*s was taken over by another process while this one was "
-                       "stopped", STR_ARG(p->file.path));
+                       "stopped",
+                       STR_ARG(p->file.path));
     atomic_store(&p->checked_at_ms, now_ms);
     return 0;
 }

@@ -35,8 +35,8 @@ static int rename_into(struct store_repo *repo, int fd, int from_dir, const char
     if (fs_rename_at(from_dir, name, repo->root_fd, path, err) == 0)
         return 0;
     if (err->sys_errno == ENOENT && fstat(fd, &opened) == 0 &&
-        fs_exists_at(repo->root_fd, path, &named, &ignored) == 1 &&
-        opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+        fs_exists_at(repo->root_fd, path, &named, &ignored) == 1 && opened.st_ino == named.st_ino &&
+        opened.st_dev == named.st_dev)
         return 0;
     return -1;
 }
@@ -91,14 +91,13 @@ static int publish_bytes_of(struct store_repo *repo, const struct store_file *fi
     if (fs_copy(from, to, file->size_bytes, err))
         goto out;
     /* The copy is proven like a download: nobody promises that the source stood still. */
-    rc = store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache, NULL, NULL,
-                    err);
+    rc =
+        store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache, NULL, NULL, err);
     if (rc == 0)
         rc = err_set(err, ERR_INTEGRITY, "the copy differs");
     else if (rc == 1)
         rc = fstat(to, &st) ? err_sys(err, errno, "stat")
-                            : store_publish_bytes(repo, file, to, repo->place->temp_fd,
-                                                  name, err);
+                            : store_publish_bytes(repo, file, to, repo->place->temp_fd, name, err);
 out:
     fs_close(&to);
     if (rc)
@@ -106,28 +105,53 @@ out:
     return rc;
 }
 
+/* Opens the bytes of an already published file. *path: where they are; *proven: no need to hash
+ * them again. -1: error. */
+static int open_same(struct store_repo *repo, const struct store_file *same, struct buf *path,
+                     struct stat *st, bool *proven, struct err *err)
+{
+    struct inventory_entry *entry;
+    int                     fd, there;
+
+    *proven = false;
+    /* Where publishing puts bytes, if those there are proven; else where a reader finds them. */
+    repo->layout->final(repo, same, path);
+    fd = store_repo_open_content(repo, buf_cstr(path), err);
+    if (fd >= 0 && fstat(fd, st) == 0) {
+        pthread_mutex_lock(&repo->lock);
+        entry = inventory_find(&repo->inventory, buf_view(path));
+        *proven = inventory_proves(entry, st, &same->digest);
+        pthread_mutex_unlock(&repo->lock);
+    }
+    if (*proven)
+        return fd;
+    fs_close(&fd);
+    there = repo->layout->content(repo, same, path, err);
+    if (there <= 0)
+        return there < 0 ? -1 : err_set(err, ERR_IO, "%.*s is gone", STR_ARG(same->path));
+    fd = store_repo_open_content(repo, buf_cstr(path), err);
+    if (fd >= 0 && fstat(fd, st) != 0) {
+        err_sys(err, errno, "stat %s", buf_cstr(path));
+        fs_close(&fd);
+    }
+    return fd;
+}
+
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,
                        const struct store_file *same, struct err *err)
 {
     struct buf  path = {0};
     struct stat st;
-    int         fd = -1, rc = -1, there;
+    bool        proven;
+    int         fd = -1, rc = -1;
 
-    if (store_repo_ready(repo, err) || store_place_ready(repo->store, repo->place, err))
+    if (store_repo_check_name(repo, file, err) || store_repo_ready(repo, err) ||
+        store_place_ready(repo->store, repo->place, err))
         goto out;
-    there = repo->layout->content(repo, same, &path, err);
-    if (there == 0)
-        err_set(err, ERR_IO, "%.*s is gone", STR_ARG(same->path));
-    if (there != 1)
-        goto out;
-    fd = fs_open_at(repo->root_fd, buf_cstr(&path), O_RDONLY, 0, err);
+    fd = open_same(repo, same, &path, &st, &proven, err);
     if (fd < 0)
         goto out;
-    if (fstat(fd, &st) != 0) {
-        err_sys(err, errno, "stat %s", buf_cstr(&path));
-        goto out;
-    }
-    if (repo->options.is_cache && str_has_prefix(buf_view(&path), STR("blobs/")))
+    if (proven && repo->options.is_cache)
         rc = repo->layout->expose(repo, file, buf_cstr(&path), &st, false, err);
     else
         rc = publish_bytes_of(repo, file, fd, err);

@@ -18,8 +18,8 @@ enum { HASH_BLOCK_BYTES = 1 << 20, INVENTORY_MAX_BYTES = 512 << 20 };
 
 static void name_folder(struct store_repo *repo)
 {
-    struct buf folder = {0}, text = {0};
-    char       hex[DIGEST_HEX_MAX];
+    struct buf    folder = {0}, text = {0};
+    char          hex[DIGEST_HEX_MAX];
     struct digest d;
 
     if (repo->options.is_cache)
@@ -165,8 +165,7 @@ int store_repo_ready(struct store_repo *repo, struct err *err)
 
     pthread_mutex_lock(&repo->lock);
     if (repo->root_fd < 0) {
-        rc = fs_make_dirs_at(store->target_fd, repo->folder, (mode_t)store->options.dir_mode,
-                             err);
+        rc = fs_make_dirs_at(store->target_fd, repo->folder, (mode_t)store->options.dir_mode, err);
         if (rc == 0)
             rc = open_root(repo, err);
         name_set_add(&repo->touched, ".");
@@ -210,8 +209,7 @@ int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err 
 }
 
 /* The folder of rel, kept open for the next one: listings come in order. 1, 0, -1. */
-static int look_folder(struct store_repo *repo, const char *rel, const char **base,
-                       struct err *err)
+static int look_folder(struct store_repo *repo, const char *rel, const char **base, struct err *err)
 {
     const char *slash = strrchr(rel, '/');
     char        folder[4096];
@@ -251,8 +249,8 @@ int store_repo_look_link(struct store_repo *repo, const char *rel, struct buf *t
 
 /* --- what is there --- */
 
-static int check_name(const struct store_repo *repo, const struct store_file *file,
-                      struct err *err)
+int store_repo_check_name(const struct store_repo *repo, const struct store_file *file,
+                          struct err *err)
 {
     struct str rest = file->path, segment;
 
@@ -260,12 +258,15 @@ static int check_name(const struct store_repo *repo, const struct store_file *fi
         return -1;
     while (str_cut(&rest, '/', &segment)) /* without case: some volumes ignore it */
         if (str_eq_nocase(segment, STR(".hf-init")))
-            return err_set(err, ERR_UNSAFE_NAME, "the repo has a file %.*s, inside the folder "
-                           "that hf-init keeps for itself", STR_ARG(file->path));
-    if (!repo->options.is_cache &&
-        str_has_prefix_nocase(file->path, STR(".cache/huggingface/")))
-        return err_set(err, ERR_UNSAFE_NAME, "the repo has a file %.*s, inside the folder of the "
-                       "Hub's metadata", STR_ARG(file->path));
+            return err_set(err, ERR_UNSAFE_NAME,
+                           "the repo has a file %.*s, inside the folder "
+                           "that hf-init keeps for itself",
+                           STR_ARG(file->path));
+    if (!repo->options.is_cache && str_has_prefix_nocase(file->path, STR(".cache/huggingface/")))
+        return err_set(err, ERR_UNSAFE_NAME,
+                       "the repo has a file %.*s, inside the folder of the "
+                       "Hub's metadata",
+                       STR_ARG(file->path));
     return 0;
 }
 
@@ -275,13 +276,13 @@ int store_look(struct store_repo *repo, const struct store_file *file, struct st
     enum store_state state = STORE_MISSING;
     int              rc;
 
-    if (check_name(repo, file, err))
+    if (store_repo_check_name(repo, file, err))
         return -1;
     pthread_mutex_lock(&repo->lock);
     rc = repo->layout->look(repo, file, &state, err);
     pthread_mutex_unlock(&repo->lock);
     if (rc)
-        return -1;
+        return err_wrap(err, "look at %.*s", STR_ARG(file->path));
     *out = (struct store_view){.state = state};
     if (state != STORE_MISSING)
         out->have_bytes = file->size_bytes;
@@ -322,16 +323,32 @@ int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop
     return at == size_bytes && digest_equal(&got, want);
 }
 
+int store_repo_open_content(struct store_repo *repo, const char *path, struct err *err)
+{
+    struct buf  below_target = {0};
+    struct stat st;
+    int         fd, there = fs_exists_at(repo->root_fd, path, &st, err);
+
+    if (there < 0)
+        return -1;
+    if (there == 0 || !S_ISLNK(st.st_mode) || !repo->options.is_cache)
+        return fs_open_at(repo->root_fd, path, O_RDONLY, 0, err);
+    buf_printf(&below_target, "%s/%s", repo->folder, path);
+    fd = fs_open_resolved_at(repo->store->target_fd, buf_cstr(&below_target), err);
+    buf_release(&below_target);
+    return fd;
+}
+
 /* Opens the bytes at path and proves them. 1 proven, 0 not, -1 error. */
 static int prove(struct store_repo *repo, const struct store_file *file, const char *path,
-                 bool hash, int (*on_bytes)(void *user, uint64_t n), void *user,
-                 struct stat *st, struct err *err)
+                 bool hash, int (*on_bytes)(void *user, uint64_t n), void *user, struct stat *st,
+                 struct err *err)
 {
     struct inventory_entry *entry;
     struct stat             after;
     int                     fd, rc;
 
-    fd = fs_open_at(repo->root_fd, path, O_RDONLY, 0, err);
+    fd = store_repo_open_content(repo, path, err);
     if (fd < 0)
         return err->sys_errno == ENOENT ? 0 : -1;
     if (fstat(fd, st) != 0) {
@@ -343,8 +360,8 @@ static int prove(struct store_repo *repo, const struct store_file *file, const c
     rc = inventory_proves(entry, st, &file->digest);
     pthread_mutex_unlock(&repo->lock);
     if (rc == 0 && (uint64_t)st->st_size == file->size_bytes)
-        rc = hash ? store_hash(fd, file->size_bytes, &file->digest,
-                               repo->store->options.drop_cache, on_bytes, user, err)
+        rc = hash ? store_hash(fd, file->size_bytes, &file->digest, repo->store->options.drop_cache,
+                               on_bytes, user, err)
                   : 1;
     /* Somebody wrote to it while we read: what we saw is not what is there. */
     if (rc == 1 && (fstat(fd, &after) != 0 || after.st_size != st->st_size ||
@@ -364,7 +381,7 @@ int store_adopt(struct store_repo *repo, const struct store_file *file, bool has
     struct stat st;
     int         rc;
 
-    if (check_name(repo, file, err) || store_repo_ready(repo, err))
+    if (store_repo_check_name(repo, file, err) || store_repo_ready(repo, err))
         return -1;
     rc = repo->layout->content(repo, file, &path, err);
     if (rc == 1)
@@ -393,8 +410,7 @@ static int append_inventory(struct store_repo *repo, const struct inventory_entr
         if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
                             err))
             return -1;
-        repo->append_fd = fs_open_at(store->place->state_fd, name,
-                                     O_WRONLY | O_CREAT | O_APPEND,
+        repo->append_fd = fs_open_at(store->place->state_fd, name, O_WRONLY | O_CREAT | O_APPEND,
                                      (mode_t)store->options.file_mode, err);
         if (repo->append_fd < 0)
             return -1;
@@ -416,12 +432,18 @@ int store_repo_note(struct store_repo *repo, const char *path, const struct dige
                     const struct stat *st, const char *commit, struct err *err)
 {
     struct inventory_entry *entry;
-    int                     rc;
+    struct stat             now;
+    struct err              ignored;
+    int                     rc = 0;
 
     pthread_mutex_lock(&repo->lock);
-    entry = inventory_put(&repo->inventory, str_from(path), digest, st, commit);
-    entry->seen = true;
-    rc = append_inventory(repo, entry, err);
+    /* Two threads with the same content both rename to one blob: the later one's stat counts. */
+    if (fs_exists_at(repo->root_fd, path, &now, &ignored) == 1 &&
+        (S_ISLNK(now.st_mode) || (now.st_ino == st->st_ino && now.st_dev == st->st_dev))) {
+        entry = inventory_put(&repo->inventory, str_from(path), digest, st, commit);
+        entry->seen = true;
+        rc = append_inventory(repo, entry, err);
+    }
     pthread_mutex_unlock(&repo->lock);
     return rc;
 }
@@ -472,11 +494,10 @@ static int write_inventory(struct store_repo *repo, struct err *err)
     inventory_name(repo, name);
     inventory_render(&repo->inventory, &text);
     fs_close(&repo->append_fd);
-    rc = fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
-                         err);
+    rc = fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode, err);
     if (rc == 0)
-        rc = store_replace(store, store->place, store->place->state_fd, name, buf_view(&text),
-                           true, err);
+        rc = store_replace(store, store->place, store->place->state_fd, name, buf_view(&text), true,
+                           err);
     if (rc == 0)
         repo->inventory.changed = false;
     buf_release(&text);

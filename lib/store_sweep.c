@@ -19,6 +19,8 @@ struct sweep {
     struct name_set     living;
     int64_t             now_ns;
     uint64_t            freed_bytes;
+    store_wanted_fn    *wanted;
+    void               *user;
 };
 
 static void delete_file(struct sweep *s, int dir_fd, const char *name)
@@ -52,6 +54,14 @@ static bool is_known_repo(struct sweep *s, const char *key)
 }
 
 /* May it be somebody's hope? */
+static bool is_wanted(const struct sweep *s, const char *stem)
+{
+    struct str    hex = str_sub(str_from(stem), 0, strcspn(stem, "."));
+    struct digest digest;
+
+    return s->wanted && digest_from_hex(hex, &digest) && s->wanted(&digest, s->user);
+}
+
 static bool is_worth_keeping(struct sweep *s, const char *stem)
 {
     struct journal_view view = {0};
@@ -66,7 +76,7 @@ static bool is_worth_keeping(struct sweep *s, const char *stem)
         return false;
     snprintf(name, sizeof(name), "%s.journal", stem);
     keep = journal_load(s->place->partials_fd, name, s->store->boot_id, &view) &&
-           view.written.count && !is_known_repo(s, view.head.owner);
+           view.written.count && (is_wanted(s, stem) || !is_known_repo(s, view.head.owner));
     journal_view_release(&view);
     return keep;
 }
@@ -133,9 +143,9 @@ out:
     return rc;
 }
 
-uint64_t store_sweep(struct store *store, struct err *err)
+uint64_t store_sweep(struct store *store, store_wanted_fn *wanted, void *user, struct err *err)
 {
-    struct sweep s = {.store = store};
+    struct sweep s = {.store = store, .wanted = wanted, .user = user};
 
     if (store->options.read_only || store_volume_now_ns(store, &s.now_ns, err))
         return 0;

@@ -41,8 +41,8 @@ static uint32_t next_code_point(struct str s, size_t *at)
 /* Python's ensure_ascii: everything but printable ASCII and DEL as \uXXXX, in surrogate pairs. */
 static void add_json_string(struct buf *out, struct str s)
 {
-    static const char  escaped[] = "\"\\\n\r\t\f\b", letter[] = "\"\\nrtfb";
-    const char        *special;
+    static const char escaped[] = "\"\\\n\r\t\f\b", letter[] = "\"\\nrtfb";
+    const char       *special;
 
     buf_add_char(out, '"');
     for (size_t at = 0; at < s.len;) {
@@ -137,13 +137,10 @@ static int write_private(struct store_repo *repo, struct str text, struct err *e
 
     private_path(repo, path);
     if (fs_read_small_at(store->place->state_fd, path, TREE_MAX_BYTES, &old, err) != 1 ||
-        (!str_eq(buf_view(&old), text) &&
-         (!is_selection(text) || is_selection(buf_view(&old))))) {
-        rc = fs_make_dirs_at(store->place->state_fd, "trees", (mode_t)store->options.dir_mode,
-                             err);
+        (!str_eq(buf_view(&old), text) && (!is_selection(text) || is_selection(buf_view(&old))))) {
+        rc = fs_make_dirs_at(store->place->state_fd, "trees", (mode_t)store->options.dir_mode, err);
         if (rc == 0)
-            rc = store_replace(store, store->place, store->place->state_fd, path, text, false,
-                               err);
+            rc = store_replace(store, store->place, store->place->state_fd, path, text, false, err);
         if (rc == 0)
             rc = fs_list_at(store->place->state_fd, "trees", visit_old, repo, err);
     }
@@ -208,8 +205,7 @@ static bool read_entry(const struct json *item, struct store_tree_entry *out, ch
 }
 
 /* All or nothing: an entry that makes no sense voids the listing. 1 fine, 0 void, -1 visit. */
-static int visit_files(const struct json *files, store_tree_fn *visit, void *user,
-                       struct err *err)
+static int visit_files(const struct json *files, store_tree_fn *visit, void *user, struct err *err)
 {
     struct store_tree_entry entry;
     struct err              ignored;

@@ -33,9 +33,10 @@ bool app_is_usage(const hfinit_error *error)
     return error->reason && strcmp(error->reason, "Usage") == 0;
 }
 
-int app_load(struct app *app, hfinit_error *error)
+int app_load(struct app *app, enum app_load_for what, hfinit_error *error)
 {
     const struct args *args = app->args;
+    const char *const *env = (const char *const *)environ;
 
     if (set_level(app, error))
         return -1;
@@ -49,7 +50,8 @@ int app_load(struct app *app, hfinit_error *error)
             snprintf(error->hint, sizeof(error->hint), "did you mean --%s", ours);
         return -1;
     }
-    return hfinit_load(app->h, args->spec_file, (const char *const *)environ, error);
+    return what == APP_TO_LOOK ? hfinit_load_to_look(app->h, args->spec_file, env, error)
+                               : hfinit_load(app->h, args->spec_file, env, error);
 }
 
 int app_exit_code(const hfinit_error *error)

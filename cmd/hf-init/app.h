@@ -16,8 +16,10 @@ struct app {
 /* The commands, in the order of the overview. Ends with a NULL name; the first is the default. */
 extern const struct command app_commands[];
 
-/* Hands the settings of the command line over and reads the spec. 0 or -1. */
-int app_load(struct app *app, hfinit_error *error);
+/* Hands the settings of the command line over and reads the spec. 0 or -1. APP_TO_LOOK: for
+ * commands that ask the Hub nothing, and so need no token. */
+enum app_load_for { APP_TO_ASK, APP_TO_LOOK };
+int  app_load(struct app *app, enum app_load_for what, hfinit_error *error);
 bool app_is_usage(const hfinit_error *error);
 /* Never 0: an error without a code is a bug. */
 int app_exit_code(const hfinit_error *error);

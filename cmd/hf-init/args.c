@@ -99,7 +99,8 @@ int args_unknown_command(const struct command *commands, const char *word, hfini
     if (nearest)
         snprintf(hint, sizeof(hint), "did you mean hf-init %s", nearest);
     else if (strchr(word, '/'))
-        snprintf(hint, sizeof(hint), "to fetch one repo: hf-init run --repos ORG/NAME --target DIR");
+        snprintf(hint, sizeof(hint),
+                 "to fetch one repo: hf-init run --repos ORG/NAME --target DIR");
     return args_usage(error, hint, "unknown command \"%.80s\"", word);
 }
 
@@ -128,7 +129,8 @@ static bool is_named(const char *name, size_t len, const char *option)
 }
 
 /* A value may start with one dash (`--spec -`), not with two: that is the next option, and the
- * value was forgotten. `--name=--value` takes any. A switch needs none, but may be told its state. */
+ * value was forgotten. `--name=--value` takes any. A switch needs none, but may be told its
+ * state. */
 static const char *take_value(struct reader *r, const char *equals, bool is_switch)
 {
     const char *next = r->next < r->argc ? r->argv[r->next] : "--";

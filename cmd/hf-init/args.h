@@ -11,7 +11,12 @@
 #include "hfinit.h"
 
 enum command_id {
-    COMMAND_RUN, COMMAND_PLAN, COMMAND_VALIDATE, COMMAND_STATUS, COMMAND_VERSION, COMMAND_HELP,
+    COMMAND_RUN,
+    COMMAND_PLAN,
+    COMMAND_VALIDATE,
+    COMMAND_STATUS,
+    COMMAND_VERSION,
+    COMMAND_HELP,
     COMMAND_LATER, /* promised, but not in this version */
 };
 
@@ -31,9 +36,9 @@ struct args_setting {
 };
 
 struct args {
-    const struct command *command; /* NULL only if the word for it was unknown */
+    const struct command *command;    /* NULL only if the word for it was unknown */
     bool                  by_default; /* no word said which */
-    const char           *spec_file; /* NULL: look it up */
+    const char           *spec_file;  /* NULL: look it up */
     bool                  help, quiet, verbose, json, dry_run;
     struct args_setting  *setting; /* owned array */
     size_t                setting_count;
@@ -49,8 +54,8 @@ void args_release(struct args *args);
 
 const struct command *args_find_command(const struct command *commands, const char *name);
 /* Fill a Usage error; always -1. */
-int  args_unknown_command(const struct command *commands, const char *word, hfinit_error *error);
-int  args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
+int args_unknown_command(const struct command *commands, const char *word, hfinit_error *error);
+int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The option of ours that `name` was probably meant to be, or NULL. */
 const char *args_nearest_option(const char *name);

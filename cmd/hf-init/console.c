@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 enum { /* how long a line may wait for room */
-    ERROR_WAIT_MS = 1000,
-    OTHER_WAIT_MS = 200,
+       ERROR_WAIT_MS = 1000,
+       OTHER_WAIT_MS = 200,
 };
 
 void console_init(struct console *console, int fd)
@@ -69,7 +69,7 @@ static void own_up(struct console *c, bool json)
 {
     char line[160];
     int  len = snprintf(line, sizeof(line),
-                        json ? "{\"level\":\"warn\",\"msg\":\"standard error was not read in time\","
+                       json ? "{\"level\":\"warn\",\"msg\":\"standard error was not read in time\","
                                "\"lines_dropped\":%u}\n"
                              : "WARN  standard error was not read in time lines_dropped=%u\n",
                         c->dropped);

@@ -10,9 +10,9 @@
 struct console {
     int      fd;
     bool     is_terminal;
-    bool     is_closed;  /* nobody reads any more */
-    bool     is_stuck;   /* the last line found no room in time */
-    unsigned dropped;    /* lines since then; said when there is room again */
+    bool     is_closed; /* nobody reads any more */
+    bool     is_stuck;  /* the last line found no room in time */
+    unsigned dropped;   /* lines since then; said when there is room again */
 };
 
 void console_init(struct console *console, int fd);
@@ -25,6 +25,6 @@ void console_say(struct console *console, const char *fmt, ...)
 void console_error(struct console *console, const hfinit_error *error);
 
 /* Results. Flushes standard output: 0, or -1 with an error; a reader that left early is fine. */
-int  console_finish_stdout(hfinit_error *error);
+int console_finish_stdout(hfinit_error *error);
 
 #endif

@@ -4,15 +4,15 @@
 
 #include "app.h"
 
-#define COMMON_OPTIONS                                                                             \
-    "  -q, --quiet          warnings and errors only\n"                                            \
-    "  -v, --verbose        say more\n"                                                            \
+#define COMMON_OPTIONS                                  \
+    "  -q, --quiet          warnings and errors only\n" \
+    "  -v, --verbose        say more\n"                 \
     "  -h, --help           this text\n"
 
-#define SPEC_OPTIONS                                                                               \
-    "  --spec FILE          the spec, YAML or JSON; - is standard input. Else HF_INIT_SPEC,\n"     \
-    "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml, HF_INIT_REPOS\n"            \
-    "  --NAME VALUE         any setting of the spec, its path with dashes:\n"                      \
+#define SPEC_OPTIONS                                                                           \
+    "  --spec FILE          the spec, YAML or JSON; - is standard input. Else HF_INIT_SPEC,\n" \
+    "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml, HF_INIT_REPOS\n"        \
+    "  --NAME VALUE         any setting of the spec, its path with dashes:\n"                  \
     "                       disk.reserve is --disk-reserve, or HF_INIT_DISK_RESERVE\n"
 
 static const char run_help[] =
@@ -46,9 +46,7 @@ static const char plan_help[] =
     "Resolves the spec against the Hub and prints what a run would fetch and whether it fits.\n"
     "Touches nothing. Exit code 20: it would not fit.\n"
     "\n"
-    "Options:\n" SPEC_OPTIONS
-    "  --json               the plan as JSON\n" COMMON_OPTIONS
-    "\n"
+    "Options:\n" SPEC_OPTIONS "  --json               the plan as JSON\n" COMMON_OPTIONS "\n"
     "Examples:\n"
     "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
     "  hf-init plan --spec spec.yaml --json\n";
@@ -59,8 +57,7 @@ static const char validate_help[] =
     "Checks the spec without touching network or volume. With -v it prints each effective value\n"
     "and where it comes from; secrets are not shown.\n"
     "\n"
-    "Options:\n" SPEC_OPTIONS COMMON_OPTIONS
-    "\n"
+    "Options:\n" SPEC_OPTIONS COMMON_OPTIONS "\n"
     "Examples:\n"
     "  hf-init validate --spec spec.yaml\n"
     "  hf-init validate --spec spec.yaml -v\n";
@@ -71,8 +68,7 @@ static const char status_help[] =
     "Prints how far the run on the spec's volume is, or how it ended. Made for exec probes:\n"
     "exit code 0 complete, 3 not yet, else the exit code of the failure.\n"
     "\n"
-    "Options:\n" SPEC_OPTIONS
-    "  --json               the status document as it is\n" COMMON_OPTIONS
+    "Options:\n" SPEC_OPTIONS "  --json               the status document as it is\n" COMMON_OPTIONS
     "\n"
     "Examples:\n"
     "  hf-init status --spec spec.yaml\n"
@@ -87,12 +83,11 @@ static const char version_help[] =
     "  hf-init version\n"
     "  hf-init version --json\n";
 
-static const char help_help[] =
-    "Usage: hf-init help [COMMAND]\n"
-    "\n"
-    "Examples:\n"
-    "  hf-init help\n"
-    "  hf-init help plan\n";
+static const char help_help[] = "Usage: hf-init help [COMMAND]\n"
+                                "\n"
+                                "Examples:\n"
+                                "  hf-init help\n"
+                                "  hf-init help plan\n";
 
 static const char later_help[] = "This command is not in this version yet.\n";
 

@@ -1,4 +1,5 @@
-/* main.c: the process. Signals first, then arguments, then one command; the work is the library's. */
+/* main.c: the process. Signals first, then arguments, then one command; the work is the
+ * library's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -65,9 +66,9 @@ int main(int argc, char **argv)
 {
     struct signals signals;
     struct console console;
-    struct args    args;
+    struct args    args = {0};
     struct app     app = {.args = &args, .console = &console, .signals = &signals};
-    hfinit_error   error;
+    hfinit_error   error = {0};
     int            code;
 
     occupy_standard_descriptors();

@@ -45,10 +45,10 @@ static void add_repo(struct table *table, const hfinit_plan_repo *repo)
 
 static void print_repos(const hfinit_plan *plan)
 {
-    static const char *const head[] = {"REPO", "REVISION", ">FILES", ">SIZE", ">THERE",
-                                       ">TO FETCH", NULL};
-    struct table table;
-    char         files[32];
+    static const char *const head[] = {"REPO",   "REVISION",  ">FILES", ">SIZE",
+                                       ">THERE", ">TO FETCH", NULL};
+    struct table             table;
+    char                     files[32];
 
     table_init(&table, head);
     for (size_t i = 0; i < plan->repo_count; i++)
@@ -69,9 +69,9 @@ static void print_repos(const hfinit_plan *plan)
 
 static void print_volumes(const hfinit_plan *plan)
 {
-    static const char *const head[] = {"VOLUME", ">TO WRITE", ">RESERVE", ">FREE", ">SIZE",
-                                       "FITS", NULL};
-    struct table table;
+    static const char *const head[] = {"VOLUME", ">TO WRITE", ">RESERVE", ">FREE",
+                                       ">SIZE",  "FITS",      NULL};
+    struct table             table;
 
     if (!plan->volume_count)
         return;
@@ -101,9 +101,7 @@ static void print_failures(const hfinit_plan *plan)
             continue;
         fputs(first ? "\n" : "", stdout);
         first = false;
-        table_print_line(stdout, plan->repo[i].id);
-        fputs(": ", stdout);
-        table_print_line(stdout, plan->repo[i].error);
+        table_print_line(stdout, plan->repo[i].error); /* begins with the repo */
         putchar('\n');
     }
 }
@@ -184,7 +182,7 @@ int command_plan(struct app *app)
     hfinit_plan  plan = {0};
     int          rc;
 
-    if (app_load(app, &error) != 0)
+    if (app_load(app, APP_TO_ASK, &error) != 0)
         return app_fail(app, &error);
     rc = hfinit_make_plan(app->h, &plan, &error);
     if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */

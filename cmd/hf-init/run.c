@@ -1,9 +1,9 @@
 /* run.c: `hf-init run`, `validate` and `version`: one call each, and what it prints. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
+#include "table.h"
 
 /* Nothing at all to do is what a person meets who tries the binary for the first time. */
 static bool is_unconfigured(const struct args *args, const hfinit_error *error)
@@ -14,7 +14,7 @@ static bool is_unconfigured(const struct args *args, const hfinit_error *error)
 int command_run(struct app *app)
 {
     hfinit_error error = {0};
-    bool         failed = app_load(app, &error) != 0;
+    bool         failed = app_load(app, APP_TO_ASK, &error) != 0;
 
     if (failed) {
         if (is_unconfigured(app->args, &error))
@@ -29,52 +29,28 @@ int command_run(struct app *app)
 
 /* ---- validate ---- */
 
-struct setting_rows {
-    struct setting_row {
-        char *path, *value, *origin;
-    }     *row; /* owned */
-    size_t count, path_width, value_width;
-};
-
-static char *copy(const char *text)
+static void add_setting(const char *path, const char *value, const char *origin, void *user)
 {
-    char *p = strdup(text ? text : "");
+    struct table *table = user;
 
-    if (!p)
-        abort();
-    return p;
+    table_row(table);
+    table_cell(table, path);
+    table_cell(table, origin);
+    table_cell(table, value[0] ? value : "-");
 }
 
-static void keep_row(const char *path, const char *value, const char *origin, void *user)
-{
-    enum { WIDTH_MAX = 48 }; /* one long value does not push all origins off the screen */
-    struct setting_rows *rows = user;
-    size_t               value_len = value ? strlen(value) : 0;
-
-    rows->row = realloc(rows->row, (rows->count + 1) * sizeof(*rows->row));
-    if (!rows->row)
-        abort();
-    rows->row[rows->count++] = (struct setting_row){copy(path), copy(value), copy(origin)};
-    if (strlen(path) > rows->path_width)
-        rows->path_width = strlen(path);
-    if (value_len > rows->value_width && value_len <= WIDTH_MAX)
-        rows->value_width = value_len;
-}
-
+/* The value comes last: it may be long. */
 static int print_settings(struct app *app, hfinit_error *error)
 {
-    struct setting_rows rows = {0};
-    int                 rc = hfinit_settings(app->h, keep_row, &rows, error);
+    static const char *const head[] = {"SETTING", "FROM", "VALUE", NULL};
+    struct table             table;
+    int                      rc;
 
-    for (size_t i = 0; i < rows.count; i++) {
-        if (rc == 0)
-            printf("%-*s  %-*s  %s\n", (int)rows.path_width, rows.row[i].path,
-                   (int)rows.value_width, rows.row[i].value, rows.row[i].origin);
-        free(rows.row[i].path);
-        free(rows.row[i].value);
-        free(rows.row[i].origin);
-    }
-    free(rows.row);
+    table_init(&table, head);
+    rc = hfinit_settings(app->h, add_setting, &table, error);
+    if (rc == 0)
+        table_print(&table, stdout);
+    table_release(&table);
     return rc;
 }
 
@@ -82,10 +58,11 @@ int command_validate(struct app *app)
 {
     hfinit_error error = {0};
 
-    if (app_load(app, &error) != 0)
+    if (app_load(app, APP_TO_LOOK, &error) != 0)
         return app_fail(app, &error);
     if (app->args->verbose && print_settings(app, &error) != 0)
         return app_fail(app, &error);
+    fflush(stdout); /* the last word comes last, also on a terminal */
     if (!app->args->quiet)
         console_say(app->console, "the spec is valid");
     return 0;

@@ -40,10 +40,10 @@ static void leave(const char *why, size_t len, int signal)
 
 static void *watch(void *user)
 {
-    static const char       late[] = "hf-init: did not stop within 5 s, leaving at once\n";
-    struct signals         *s = user;
-    const struct timespec   patience = {.tv_sec = PATIENCE_S};
-    int                     first = 0, second;
+    static const char     late[] = "hf-init: did not stop within 5 s, leaving at once\n";
+    struct signals       *s = user;
+    const struct timespec patience = {.tv_sec = PATIENCE_S};
+    int                   first = 0, second;
 
     while (sigwait(&s->set, &first) != 0)
         ;

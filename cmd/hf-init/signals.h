@@ -13,9 +13,9 @@
 #include "hfinit.h"
 
 struct signals {
-    sigset_t        set;  /* what the thread waits for */
-    pthread_mutex_t lock; /* the rest */
-    hfinit         *run;  /* to be cancelled; NULL: nothing to put in order, just leave */
+    sigset_t        set;          /* what the thread waits for */
+    pthread_mutex_t lock;         /* the rest */
+    hfinit         *run;          /* to be cancelled; NULL: nothing to put in order, just leave */
     bool            is_finishing; /* the run is over, its results are being written */
 };
 

@@ -11,7 +11,7 @@ int command_status(struct app *app)
     char        *text = NULL;
     int          rc;
 
-    if (app_load(app, &error) != 0)
+    if (app_load(app, APP_TO_LOOK, &error) != 0)
         return app_fail(app, &error);
     memset(&error, 0, sizeof(error));
     rc = app->args->json ? hfinit_read_status(app->h, &text, &error)

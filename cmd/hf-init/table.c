@@ -27,7 +27,7 @@ void table_row(struct table *table)
 
 void table_cell(struct table *table, const char *text)
 {
-    char *copy = strdup(text);
+    char *copy = strdup(text ? text : "");
 
     if (!copy)
         abort();

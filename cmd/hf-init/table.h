@@ -9,8 +9,8 @@
 enum { TABLE_COLUMNS = 8 };
 
 struct table {
-    char **cell; /* owned, row by row; NULL: none */
-    size_t rows, columns, column; /* column: the next cell's */
+    char             **cell;                  /* owned, row by row; NULL: none */
+    size_t             rows, columns, column; /* column: the next cell's */
     const char *const *head;
 };
 

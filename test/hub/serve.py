@@ -46,9 +46,9 @@ def main():
     parser.add_argument("--cdn-name", help="the same for the CDN")
     parser.add_argument("--tls", nargs="?", const="{}", metavar="JSON",
                         help='speak TLS; settings such as \'{"leaf": "expired", "versions": "1.2", "key": "rsa"}\'')
-    parser.add_argument("--repos", metavar="FILE", help="repositories as JSON (see standin/recipes.py); default: a demo")
+    parser.add_argument("--repos", metavar="FILE", help="repositories as JSON, see standin/recipes.py; default: a demo")
     parser.add_argument("--options", metavar="JSON", default="{}", help='more of Hub(), e.g. \'{"page_size": 20}\'')
-    parser.add_argument("--bytes-per-s", type=int, metavar="N", help="each connection of the CDN is no faster than that")
+    parser.add_argument("--bytes-per-s", type=int, metavar="N", help="speed limit of each CDN connection")
     parser.add_argument("--stay", action="store_true", help="do not end when the parent process goes away")
     args = parser.parse_args()
     tls = (json.loads(args.tls) or True) if args.tls else None

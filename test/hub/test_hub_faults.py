@@ -1,5 +1,6 @@
 """Every fault of the stand-in Hub does what its name says, as often as it was told to, and then no more."""
 import gzip
+import http.client
 import json
 import socket
 import threading
@@ -68,21 +69,23 @@ def test_each_counts_anew_for_every_file(hub, repo):
 
 @pytest.mark.parametrize("match", [
     {"file": "w.bin"}, {"host": "cdn"}, {"method": "GET", "range": "bytes=5-*"}, {"range": True}, {"repo": "acme/*"},
-    {"path": "/xet-bridge-us/*"}, {"query": "*Expires=*"}, {"header": {"range": True}}, {"status": 206}, {"token": False},
-    lambda request: request.file == "w.bin"])
+    {"path": "/xet-bridge-us/*"}, {"query": "*Expires=*"}, {"header": {"range": True}}, {"status": 206},
+    {"token": False}, lambda request: request.file == "w.bin"])
 def test_a_fault_strikes_what_it_matches(hub, url, match):
     hub.fault("status", match, code=503)
     assert ask(url, range="bytes=5-9").status == 503
 
 
-@pytest.mark.parametrize("match", [{"file": "m.*"}, {"host": "api"}, {"range": False}, {"token": True}, {"method": "HEAD"}])
+@pytest.mark.parametrize("match", [{"file": "m.*"}, {"host": "api"}, {"range": False}, {"token": True},
+                                   {"method": "HEAD"}])
 def test_a_fault_passes_what_it_does_not_match(hub, url, match):
     fault = hub.fault("status", match, code=503)
     assert ask(url, range="bytes=5-9").status == 206 and fault.hits == 0
 
 
 def test_nonsense_is_refused_at_once(hub):
-    for wrong in (dict(kind="nonsense"), dict(kind="status"), dict(kind="cut", att=3), dict(kind="html", match={"x": 1})):
+    for wrong in (dict(kind="nonsense"), dict(kind="status"), dict(kind="cut", att=3),
+                  dict(kind="html", match={"x": 1})):
         with pytest.raises((ValueError, TypeError)):
             hub.fault(**wrong)
     assert hub.faults.all() == []
@@ -310,6 +313,9 @@ def test_headers_go_missing_change_and_swell(hub, repo, url):
     assert lengths == [str(SIZE), "5"]
     cdn(hub, "huge-headers", size=60_000)
     assert len(ask(url)["X-Huge-0"]) == 60_000
+    cdn(hub, "endless-head")
+    with pytest.raises(http.client.HTTPException):
+        ask(url)
     hub.fault("etag", file="w.bin", times=3)
     etags = {ask(file)["X-Linked-Etag"] for _ in range(3)}
     assert len(etags) == 3 and all(len(e) == 66 for e in etags)
@@ -433,7 +439,7 @@ def test_every_kind_is_in_the_readme():
 
 
 def test_faults_of_bodies_wait_for_a_body(hub, repo, whole):
-    """A cut by name must not spend itself on the redirect that comes first, nor on a HEAD, nor on too short an answer."""
+    """A cut by name must not spend itself on the redirect that comes first, a HEAD, or too short an answer."""
     fault = hub.fault("cut", file="w.bin", at=1000)
     file = hub.endpoint + "/acme/tiny/resolve/main/w.bin"
     assert ask(file, "HEAD").status == 302 and ask(follow(file, "HEAD")[0]["Location"], range="bytes=0-9").status == 206

@@ -81,7 +81,8 @@ def test_without_tls_by_prior_knowledge():
 @needs_curl
 @pytest.mark.parametrize("kind, settings", [
     ("h2-reset", {"at": 1_000_000}), ("h2-reset", {"at": None, "code": "cancel"}), ("cut", {"at": 5000}),
-    ("cut", {"at": 5000, "how": "rst"}), ("h2-goaway", {"last": 0, "at": None, "end": True}), ("h2-goaway", {"at": 5000, "end": True}),
+    ("cut", {"at": 5000, "how": "rst"}), ("h2-goaway", {"last": 0, "at": None, "end": True}),
+    ("h2-goaway", {"at": 5000, "end": True}),
     ("h2-frame", {"type": 0, "stream": 0, "payload": "x"}), ("h2-frame", {"type": 4, "size": 20_000}),
     ("raw", {"data": "garbage that is no frame at all"})])
 def test_what_goes_wrong_ends_the_transfer(hub, kind, settings):
@@ -92,8 +93,10 @@ def test_what_goes_wrong_ends_the_transfer(hub, kind, settings):
 
 @needs_curl
 @pytest.mark.parametrize("kind, settings", [
-    ("h2-goaway", {"at": 1000}), ("h2-flood", {"what": "ping", "count": 500}), ("h2-flood", {"what": "window", "count": 500}),
-    ("h2-flood", {"what": "data", "count": 500}), ("early", {"count": 3}), ("throttle", {"bytes_per_s": 20_000_000}), ("delay", {"seconds": 0.1}),
+    ("h2-goaway", {"at": 1000}), ("h2-flood", {"what": "ping", "count": 500}),
+    ("h2-flood", {"what": "window", "count": 500}), ("h2-flood", {"what": "data", "count": 500}),
+    ("early", {"count": 3}),
+    ("throttle", {"bytes_per_s": 20_000_000}), ("delay", {"seconds": 0.1}),
     ("h2-reset", {"code": "refused", "at": None})])
 def test_what_a_client_can_live_with(hub, kind, settings):
     fault = hub.fault(kind, host="cdn", **settings)

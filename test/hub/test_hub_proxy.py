@@ -26,7 +26,7 @@ def curl(hub, proxy, url, *words):
 
 
 def names(hub):
-    return {origin.split("://")[1]: hub.address(role) for role, origin in (("api", hub.origin), ("cdn", hub.cdn.origin))}
+    return {hub.origin.split("://")[1]: hub.address("api"), hub.cdn.origin.split("://")[1]: hub.address("cdn")}
 
 
 def file_url(hub):

@@ -25,7 +25,8 @@ def hub():
 
 @pytest.fixture
 def repo(hub):
-    return hub.model("acme/tiny", {"onnx/model.onnx": lfs(5000), "model.safetensors": xet(3 * MIB + 5), "zero.bin": lfs(0)})
+    return hub.model("acme/tiny", {"onnx/model.onnx": lfs(5000), "model.safetensors": xet(3 * MIB + 5),
+                                   "zero.bin": lfs(0)})
 
 
 def api(hub, tail, **rest):
@@ -40,7 +41,8 @@ def resolve(hub, path, repo="acme/tiny", **rest):
 
 def test_the_log_tells_what_was_asked_and_sent(hub, repo):
     with Client(hub.endpoint) as client:
-        client.ask("/acme/tiny/resolve/main/onnx/model.onnx", range="bytes=0-9", user_agent="hf-init/1", token=hub.token)
+        client.ask("/acme/tiny/resolve/main/onnx/model.onnx", range="bytes=0-9", user_agent="hf-init/1",
+                   token=hub.token)
         client.ask("/api/models/acme/tiny?expand=sha")
     resolve(hub, "onnx/model.onnx", range="bytes=0-9")
     resolve(hub, "model.safetensors")
@@ -95,7 +97,7 @@ def test_keep_alive_pipelines_and_http_1_0(hub, repo):
 
 # TLS.
 
-@pytest.mark.parametrize("leaf", ["good", "chain"])
+@pytest.mark.parametrize("leaf", ["good", "chain", "long-chain"])
 @pytest.mark.parametrize("key", ["ecdsa", "rsa"])
 def test_tls_with_certificates_that_hold(leaf, key):
     with Hub(tls=Tls(leaf=leaf, key=key)) as hub:
@@ -116,7 +118,8 @@ def test_certificates_that_do_not_hold(leaf, reason):
 
 
 @pytest.mark.parametrize("versions, wanted, works", [("1.2", "1.2", True), ("1.2", "1.3", False), ("1.3", "1.3", True),
-                                                     ("1.3", "1.2", False), ("any", "1.2", True)])
+                                                     ("1.3", "1.2", False), ("any", "1.2", True),
+                                                     ("1.1", "1.2", False)])
 def test_tls_versions(versions, wanted, works):
     with Hub(tls=Tls(versions=versions, key="rsa")) as hub:
         context = ssl.create_default_context(cafile=hub.ca_path)
@@ -129,6 +132,21 @@ def test_tls_versions(versions, wanted, works):
             else:
                 with pytest.raises(ssl.SSLError):
                     context.wrap_socket(sock, server_hostname="127.0.0.1")
+
+
+def test_a_server_of_the_last_century_speaks_only_what_is_refused_today():
+    with Hub(tls=Tls(versions="1.1", key="rsa")) as hub, pytest.raises(ssl.SSLError):
+        api(hub, "models/acme/tiny")
+
+
+def test_an_ipv6_address_will_do():
+    try:
+        hub = Hub(host="::1", tls=True)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with hub:
+        hub.model("acme/tiny", {"w.bin": lfs(10)})
+        assert hub.endpoint.startswith("https://[::1]:") and len(resolve(hub, "w.bin", ca=hub.ca_path)[-1].body) == 10
 
 
 def test_one_host_may_speak_tls_and_the_other_not():
@@ -233,7 +251,8 @@ def test_the_command_serves_a_demo_and_obeys_its_strings(served):
     assert [ask(url).status for _ in range(3)] == [503, 503, 307]
     assert post(served, "wait", id=number) == {"hit": True}
     assert len(ask(where["endpoint"] + "/_hub/log?status=503").json) == 2
-    post(served, "repo", id="acme/new", files={"a.txt": "one", "w.bin": {"size": 100, "kind": "lfs"}}, tags={"v1": "main"})
+    post(served, "repo", id="acme/new", files={"a.txt": "one", "w.bin": {"size": 100, "kind": "lfs"}},
+         tags={"v1": "main"})
     sha = post(served, "push", repo="acme/new", files={"a.txt": "two"})["sha"]
     assert ask(where["endpoint"] + "/api/models/acme/new").json["sha"] == sha
     assert follow(where["endpoint"] + "/acme/new/resolve/v1/a.txt")[-1].body == b"one"

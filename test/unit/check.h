@@ -58,8 +58,8 @@ static inline int check_end(const char *program)
 #define CHECK_STR(got, want) check_text((got), (want), __FILE__, __LINE__)
 #define CHECK_U64(got, want) check_number((got), (want), __FILE__, __LINE__)
 /* Does the text contain the piece? */
-#define CHECK_HAS(text, piece)                                                                     \
-    (strstr((text), (piece)) ? check_one(true, __FILE__, __LINE__, "")                             \
+#define CHECK_HAS(text, piece)                                         \
+    (strstr((text), (piece)) ? check_one(true, __FILE__, __LINE__, "") \
                              : check_text((text), "…" piece "…", __FILE__, __LINE__))
 #define CHECK_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

@@ -25,7 +25,8 @@ static const struct {
 } rows[] = {
     {"no word means run", {"hf-init"}, "run"},
     {"a word is a command, before or after options",
-     {"hf-init", "--target", "/m", "plan"}, "plan target=/m"},
+     {"hf-init", "--target", "/m", "plan"},
+     "plan target=/m"},
     {"both forms of a value", {"hf-init", "run", "--a=b", "--c", "d"}, "run a=b c=d"},
     {"an equals sign in a value stays", {"hf-init", "--a=b=c"}, "run a=b=c"},
     {"an empty value is one", {"hf-init", "--a="}, "run a="},
@@ -33,29 +34,38 @@ static const struct {
     {"an option is no value", {"hf-init", "--target", "--json", "plan"}, "plan json target"},
     {"unless it is joined", {"hf-init", "--target=--json"}, "run target=--json"},
     {"a switch eats no word", {"hf-init", "--disk-check", "plan"}, "plan disk-check"},
-    {"a switch may be told its state", {"hf-init", "--disk-check", "false", "plan"},
+    {"a switch may be told its state",
+     {"hf-init", "--disk-check", "false", "plan"},
      "plan disk-check=false"},
     {"short options join", {"hf-init", "-qv"}, "run quiet verbose"},
     {"--version is the command", {"hf-init", "--version"}, "version"},
     {"help of a command", {"hf-init", "plan", "--help"}, "plan help"},
     {"words after two dashes", {"hf-init", "help", "--", "--x"}, "help [--x]"},
-    {"the program's name is a command", {"/usr/bin/storage-initializer", "hf://a", "/b"},
+    {"the program's name is a command",
+     {"/usr/bin/storage-initializer", "hf://a", "/b"},
      "storage-initializer [hf://a] [/b]"},
     {"so is a source", {"hf-init", "hf://a/b", "/mnt"}, "storage-initializer [hf://a/b] [/mnt]"},
 
-    {"near command", {"hf-init", "pln"},
+    {"near command",
+     {"hf-init", "pln"},
      "usage: unknown command \"pln\" | did you mean hf-init plan"},
-    {"far command", {"hf-init", "rm"},
+    {"far command",
+     {"hf-init", "rm"},
      "usage: unknown command \"rm\" | hf-init --help lists the commands"},
-    {"unknown short option", {"hf-init", "-x"},
+    {"unknown short option",
+     {"hf-init", "-x"},
      "usage: unknown option -x | short options are -h, -q and -v; all others are long"},
-    {"a switch of ours takes no value", {"hf-init", "--json=1"},
+    {"a switch of ours takes no value",
+     {"hf-init", "--json=1"},
      "usage: --json takes no value | write it without ="},
-    {"no stray words", {"hf-init", "plan", "x"},
+    {"no stray words",
+     {"hf-init", "plan", "x"},
      "usage: hf-init plan takes no argument, but got \"x\" | see hf-init plan --help"},
-    {"no foreign options", {"hf-init", "version", "--target", "x"},
+    {"no foreign options",
+     {"hf-init", "version", "--target", "x"},
      "usage: hf-init version has no option --target | see hf-init version --help"},
-    {"the spec's name is needed", {"hf-init", "--spec"},
+    {"the spec's name is needed",
+     {"hf-init", "--spec"},
      "usage: --spec needs a value | --spec FILE, or --spec - for standard input"},
 };
 
@@ -94,8 +104,8 @@ static int parse(const char *const *argv, struct args *args, hfinit_error *error
 static void test_rows(void)
 {
     for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
-        struct args  args;
-        hfinit_error error;
+        struct args  args = {0};
+        hfinit_error error = {0};
         char         got[1500];
 
         check_row(rows[i].name);
@@ -118,8 +128,8 @@ static void test_token_is_refused_and_not_repeated(void)
 
     check_row("a token on the command line is refused and not repeated");
     for (size_t i = 0; i < CHECK_COUNT(forms); i++) {
-        struct args  args;
-        hfinit_error error;
+        struct args  args = {0};
+        hfinit_error error = {0};
 
         CHECK(parse(forms[i], &args, &error) == -1);
         CHECK(error.exit_code == 2);

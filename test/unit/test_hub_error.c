@@ -57,11 +57,11 @@ static const struct row rows[] = {
      "https://huggingface.co/settings/tokens"},
     {"disabled", 403, "X-Error-Message: Access to this resource is disabled.", "", true, true,
      false, ERR_DISABLED, "the Hub has disabled access to model acme/tiny", NULL},
-    {"disabled, without a token", 403, "X-Error-Message: Access to this resource is disabled.",
-     "", false, true, false, ERR_DISABLED, NULL, NULL},
-    {"unknown revision", 404,
-     "X-Error-Code: RevisionNotFound\nX-Error-Message: Invalid rev id: v9", "", false, true, false,
-     ERR_REVISION_NOT_FOUND, "revision v9 does not exist in model acme/tiny", "branch, tag"},
+    {"disabled, without a token", 403, "X-Error-Message: Access to this resource is disabled.", "",
+     false, true, false, ERR_DISABLED, NULL, NULL},
+    {"unknown revision", 404, "X-Error-Code: RevisionNotFound\nX-Error-Message: Invalid rev id: v9",
+     "", false, true, false, ERR_REVISION_NOT_FOUND,
+     "revision v9 does not exist in model acme/tiny", "branch, tag"},
     {"unknown file", 404,
      "x-error-code: EntryNotFound\nx-error-message: Entry not found\ncontent-type: text/plain",
      "Entry not found", false, false, false, ERR_ENTRY_NOT_FOUND,
@@ -91,8 +91,8 @@ static const struct row rows[] = {
     /* 404 of mirrors that drop headers, and of what is no Hub */
     {"404 of a mirror: repo", 404, "", "{\"error\":\"Repository not found\"}", false, true, false,
      ERR_REPO_NOT_FOUND, NULL, NULL},
-    {"404 of a mirror: revision", 404, "", "{\"error\":\"Invalid rev id: v9\"}", false, true,
-     false, ERR_REVISION_NOT_FOUND, "v9", NULL},
+    {"404 of a mirror: revision", 404, "", "{\"error\":\"Invalid rev id: v9\"}", false, true, false,
+     ERR_REVISION_NOT_FOUND, "v9", NULL},
     {"404 of a mirror: file", 404, "Content-Type: text/html", "<html><title>404</title>", false,
      false, false, ERR_ENTRY_NOT_FOUND, "a/b.bin", NULL},
     {"404 of a mirror: nothing said", 404, "", "", false, true, false, ERR_REPO_NOT_FOUND, NULL,
@@ -211,8 +211,8 @@ static void every_refusal_has_its_kind_and_its_words(bool print)
         CHECK(err.http_status == r->status);
         CHECK_STR(err.repo, "acme/tiny");
         CHECK_STR(err.file, r->is_api ? "" : "a/b.bin");
-        CHECK_STR(err.url, r->from_cdn ? "https://cdn.example/x"
-                                       : HUB "/acme/tiny/resolve/v9/a/b.bin");
+        CHECK_STR(err.url,
+                  r->from_cdn ? "https://cdn.example/x" : HUB "/acme/tiny/resolve/v9/a/b.bin");
         CHECK(!strstr(err.text, "s3cr3t") && !strstr(err.hint, "s3cr3t"));
         CHECK(strlen(err.text) < sizeof(err.text) - 1 && strlen(err.hint) < sizeof(err.hint) - 1);
     }
@@ -249,8 +249,11 @@ static void read_one(struct err *err, long status, const char *headers, const ch
 
 static void a_dataset_is_called_one_and_linked_as_one(void)
 {
-    struct hub_context ctx = {.endpoint = STR(HUB), .url = STR(HUB "/api/x"), .type = REPO_DATASET,
-                              .id = STR("acme/set"), .revision = STR("refs/pr/7"),
+    struct hub_context ctx = {.endpoint = STR(HUB),
+                              .url = STR(HUB "/api/x"),
+                              .type = REPO_DATASET,
+                              .id = STR("acme/set"),
+                              .revision = STR("refs/pr/7"),
                               .from_hub = true};
     struct answer      a;
     struct err         err;
@@ -308,8 +311,10 @@ static void the_request_id_is_quoted(void)
     CHECK_STR(err.request_id, "c");
     read_one(&err, 500, "", "");
     CHECK_STR(err.request_id, "");
-    read_one(&err, 500, "X-Request-Id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x1b[2J", "");
+    read_one(&err, 500,
+             "X-Request-Id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x1b[2J",
+             "");
     CHECK(strlen(err.request_id) < sizeof(err.request_id) && !strchr(err.request_id, 0x1b));
 }
 
@@ -324,8 +329,8 @@ static void the_servers_words_are_gathered_once_each(void)
          "(\"One; Two\")"},
         {"list of errors", "", "{\"error\":[\"a\",\"b\",\"a\"]}", "(\"a; b\")"},
         {"description", "", "{\"error\":\"e\",\"error_description\":\"d\"}", "(\"e; d\")"},
-        {"errors[].message", "", "{\"errors\":[{\"message\":\"m1\"},{\"x\":1},{\"message\":\"m2\"}]}",
-         "(\"m1; m2\")"},
+        {"errors[].message", "",
+         "{\"errors\":[{\"message\":\"m1\"},{\"x\":1},{\"message\":\"m2\"}]}", "(\"m1; m2\")"},
         {"a bare sentence", "", "\"no way\"", "(\"no way\")"},
         {"text", "", "  no\n\n  way ", "(\"no way\")"},
         {"broken JSON says nothing", "", "{\"error\":\"cut of", "answered 500"},
@@ -357,8 +362,11 @@ static void the_servers_words_are_gathered_once_each(void)
 static void long_names_and_long_words_leave_room_for_each_other(void)
 {
     static char        path[5000], body[65536];
-    struct hub_context ctx = {.endpoint = STR(HUB), .url = STR(HUB "/x"), .from_hub = true,
-                              .revision = {path, 300}, .id = {path, 190}};
+    struct hub_context ctx = {.endpoint = STR(HUB),
+                              .url = STR(HUB "/x"),
+                              .from_hub = true,
+                              .revision = {path, 300},
+                              .id = {path, 190}};
     struct answer      a;
     struct err         err;
 

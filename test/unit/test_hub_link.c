@@ -69,8 +69,7 @@ static void next_pages(void)
         CHECK(hub_read_next_page(answer_of(&a, 200, rows[i].headers), str_from(rows[i].endpoint),
                                  str_from(rows[i].url), &next, &err) == rows[i].want);
         CHECK_STR(buf_cstr(&next), rows[i].next);
-        CHECK_STR(err_reason(err.kind),
-                  err_reason(rows[i].want < 0 ? ERR_BAD_ANSWER : ERR_NONE));
+        CHECK_STR(err_reason(err.kind), err_reason(rows[i].want < 0 ? ERR_BAD_ANSWER : ERR_NONE));
         buf_release(&next);
     }
 }
@@ -160,8 +159,8 @@ static void redirects(void)
          ERR_HOST_NOT_ALLOWED},
         {"half a label", HUB, HUB "/a", "https://evilhf.co/x", "*.hf.co", NULL,
          ERR_HOST_NOT_ALLOWED},
-        {"more than the host", HUB, HUB "/a", "https://cdn.hf.co.evil.example/x", "cdn.hf.co",
-         NULL, ERR_HOST_NOT_ALLOWED},
+        {"more than the host", HUB, HUB "/a", "https://cdn.hf.co.evil.example/x", "cdn.hf.co", NULL,
+         ERR_HOST_NOT_ALLOWED},
     };
 
     for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
@@ -207,6 +206,27 @@ static void the_refused_host_is_named(void)
     buf_release(&next);
 }
 
+static void the_next_url_may_replace_the_one_before(void)
+{
+    struct answer a;
+    struct buf    url = {0};
+    struct err    err;
+
+    check_row(__func__);
+    buf_add_str(&url, STR(HUB "/a/b?c"));
+    CHECK(hub_read_redirect(answer_of(&a, 302, "Location: d?e=f"), STR(HUB), buf_view(&url), NULL,
+                            0, &url, &err) == 0);
+    CHECK_STR(buf_cstr(&url), HUB "/a/d?e=f");
+    CHECK(hub_read_redirect(answer_of(&a, 302, "Location: ftp://x"), STR(HUB), buf_view(&url), NULL,
+                            0, &url, &err) == -1);
+    CHECK_STR(buf_cstr(&url), HUB "/a/d?e=f");
+    CHECK_STR(err.url, HUB "/a/d");
+    CHECK(hub_read_next_page(answer_of(&a, 200, "Link: <?p=2>; rel=next"), STR(HUB), buf_view(&url),
+                             &url, &err) == 1);
+    CHECK_STR(buf_cstr(&url), HUB "/a/d?p=2");
+    buf_release(&url);
+}
+
 static void a_location_of_64_kib_is_refused(void)
 {
     static char        text[65536] = "https://cdn.example/";
@@ -227,6 +247,7 @@ int main(void)
     next_pages();
     redirects();
     the_refused_host_is_named();
+    the_next_url_may_replace_the_one_before();
     a_location_of_64_kib_is_refused();
     return check_end("test_hub_link");
 }

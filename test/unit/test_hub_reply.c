@@ -3,7 +3,7 @@
 #include "check.h"
 #include "hub.h"
 
-#define SHA "9c3f0a7be51d4c2f8a6e0b1d2c3e4f5061728394"
+#define SHA    "9c3f0a7be51d4c2f8a6e0b1d2c3e4f5061728394"
 #define SHA256 "8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d"
 
 static void the_commit_of_a_description(void)
@@ -70,6 +70,7 @@ static void rate_limits(void)
         {"ratelimit: \"api\";r=1.5;t=1", NULL, 0, 0, 0, 0},
         {"ratelimit: \"api\";r=99999999999999999999999;t=1", NULL, 0, 0, 0, 0},
         {"ratelimit: \"a-name-that-is-far-too-long-for-a-bucket\";r=1;t=1", NULL, 0, 0, 0, 0},
+        {"ratelimit: \"a\x1b[2J\";r=1;t=1", NULL, 0, 0, 0, 0},
         {"ratelimit: limit=100, remaining=50, reset=50", NULL, 0, 0, 0, 0},
     };
 
@@ -184,9 +185,9 @@ static void content_ranges(void)
         CHECK_U64(total, rows[i].total);
     }
     check_row("multipart/byteranges has none");
-    CHECK(!hub_read_content_range(
-        answer_of(&(struct answer){0}, 206, "Content-Type: multipart/byteranges; boundary=x"),
-        &(struct range){0}, &(uint64_t){0}));
+    CHECK(!hub_read_content_range(answer_of(&(struct answer){0}, 206,
+                                            "Content-Type: multipart/byteranges; boundary=x"),
+                                  &(struct range){0}, &(uint64_t){0}));
 }
 
 static void expiry_of_signed_urls(void)

@@ -8,8 +8,9 @@
 #define XET    "5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d"
 #define STARS  "****************************************************************"
 
-#define FILE_(path, size) "{\"type\":\"file\",\"oid\":\"" GIT "\",\"size\":" size ",\"path\":" path "}"
-#define LFS_(lfs)                                                                                  \
+#define FILE_(path, size) \
+    "{\"type\":\"file\",\"oid\":\"" GIT "\",\"size\":" size ",\"path\":" path "}"
+#define LFS_(lfs) \
     "[{\"type\":\"file\",\"oid\":\"" OTHER "\",\"size\":1000,\"path\":\"m.bin\",\"lfs\":" lfs "}]"
 
 static void files_of_all_kinds(void)
@@ -19,7 +20,8 @@ static void files_of_all_kinds(void)
         "\"path\":\"onnx\"},"
         "{\"type\":\"file\",\"oid\":\"" GIT "\",\"size\":18,\"path\":\"config.json\",\"lfs\":null},"
         "{\"type\":\"file\",\"oid\":\"" OTHER "\",\"size\":1000,\"path\":\"onnx/m\\u00e9 #1.bin\","
-        "\"lfs\":{\"oid\":\"" SHA256 "\",\"size\":1000,\"pointerSize\":134},\"xetHash\":\"" XET "\"},"
+        "\"lfs\":{\"oid\":\"" SHA256 "\",\"size\":1000,\"pointerSize\":134},\"xetHash\":\"" XET
+        "\"},"
         "{\"type\":\"file\",\"oid\":\"" OTHER "\",\"size\":500000000000,\"path\":\"g\",\"lfs\":"
         "{\"oid\":\"" SHA256 "\"},\"xetHash\":\"" STARS "\"},"
         "{\"type\":\"unknown\",\"path\":\"submodule\"},"
@@ -65,8 +67,8 @@ static void pages_that_are_refused(void)
         {"an empty page", "[]", ERR_NONE, NULL},
         {"folders only", "[{\"type\":\"directory\",\"path\":\"a\"}]", ERR_NONE, NULL},
         {"a byte order mark", "\xEF\xBB\xBF[]", ERR_NONE, NULL},
-        {"an unsafe folder is never made", "[{\"type\":\"directory\",\"path\":\"../a\"}]",
-         ERR_NONE, NULL},
+        {"an unsafe folder is never made", "[{\"type\":\"directory\",\"path\":\"../a\"}]", ERR_NONE,
+         NULL},
         {"no body", "", ERR_BAD_ANSWER, NULL},
         {"an HTML page", "<html><title>x</title>", ERR_PROXY, NULL},
         {"not JSON", "Entry not found", ERR_BAD_ANSWER, "the list of files: bad JSON"},
@@ -96,8 +98,9 @@ static void pages_that_are_refused(void)
          ERR_BAD_ANSWER, "\"oid\""},
         {"oid: missing", "[{\"type\":\"file\",\"size\":1,\"path\":\"a\"}]", ERR_BAD_ANSWER,
          "\"oid\""},
-        {"oid: a path", "[{\"type\":\"file\",\"oid\":\"../../../../../../../../../../../../../a\","
-                        "\"size\":1,\"path\":\"a\"}]",
+        {"oid: a path",
+         "[{\"type\":\"file\",\"oid\":\"../../../../../../../../../../../../../a\","
+         "\"size\":1,\"path\":\"a\"}]",
          ERR_BAD_ANSWER, "\"oid\""},
         {"lfs: fine", LFS_("{\"oid\":\"" SHA256 "\",\"size\":1000}"), ERR_NONE, NULL},
         {"lfs: no oid", LFS_("{\"size\":1000}"), ERR_BAD_ANSWER, "\"lfs.oid\""},
@@ -115,8 +118,7 @@ static void pages_that_are_refused(void)
         {"name: up in the middle", "[" FILE_("\"a/../../b\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: absolute", "[" FILE_("\"/etc/x\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: empty", "[" FILE_("\"\"", "1") "]", ERR_UNSAFE_NAME, NULL},
-        {"name: a NUL", "[" FILE_("\"config.json\\u0000/../x\"", "1") "]", ERR_UNSAFE_NAME,
-         "NUL"},
+        {"name: a NUL", "[" FILE_("\"config.json\\u0000/../x\"", "1") "]", ERR_UNSAFE_NAME, "NUL"},
         {"name: a line break", "[" FILE_("\"a\\nb\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: a raw line break", "[" FILE_("\"a\nb\"", "1") "]", ERR_BAD_ANSWER, NULL},
         {"name: invalid UTF-8", "[" FILE_("\"a\xFF\"", "1") "]", ERR_BAD_ANSWER, "UTF-8"},
@@ -128,7 +130,7 @@ static void pages_that_are_refused(void)
         struct hub_entry *e = NULL;
         struct err        err = {0};
         size_t            count = 77;
-        int rc = hub_read_tree_page(str_from(rows[i].body), &arena, &e, &count, &err);
+        int               rc = hub_read_tree_page(str_from(rows[i].body), &arena, &e, &count, &err);
 
         check_row(rows[i].name);
         CHECK(rc == (rows[i].kind == ERR_NONE ? 0 : -1));

@@ -19,8 +19,17 @@ static struct json *parse(const char *text)
 static void whole_texts_are_accepted(void)
 {
     static const char *const rows[] = {
-        "{}", "[]", " [1, 2]\r\n\t", "\"x\"", "null", "true", "-1.5e-3", "\xEF\xBB\xBF{}",
-        "{\"a\":{\"b\":[{}]}}", "\"\\u00e9\\ud83d\\ude00\\\\u0000\"", "\"[[[[[{{{{\"",
+        "{}",
+        "[]",
+        " [1, 2]\r\n\t",
+        "\"x\"",
+        "null",
+        "true",
+        "-1.5e-3",
+        "\xEF\xBB\xBF{}",
+        "{\"a\":{\"b\":[{}]}}",
+        "\"\\u00e9\\ud83d\\ude00\\\\u0000\"",
+        "\"[[[[[{{{{\"",
         "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
     };
 
@@ -57,7 +66,9 @@ static void broken_texts_are_refused(void)
         {"\"abc", "ends inside a string"},
         {"\"abc\\", "ends inside a string"},
         {"\"a\nb\"", "control character"},
-        {"[1,\x01" "2]", "control character"},
+        {"[1,\x01"
+         "2]",
+         "control character"},
         {"\"a\\u0000b\"", "NUL"},
         {"\"\\ud800\"", "not a value"},
         {"\"\\x\"", "not a value"},
@@ -176,7 +187,7 @@ static void whole_numbers_only(void)
 static void lookups_need_no_checks(void)
 {
     struct json       *root = parse("{\"a\":{\"s\":\"x\",\"t\":true,\"n\":null},\"l\":[1,2,3],"
-                                    "\"d\":1,\"d\":2,\"D\":3}");
+                                          "\"d\":1,\"d\":2,\"D\":3}");
     const struct json *a = json_get(root, "a"), *item;
     struct str         s = {0};
     uint64_t           n = 0, sum = 0;

@@ -116,9 +116,11 @@ static void an_event_is_one_line(void)
                                  "\"msg\":\"bare\"}");
     /* A terminal must not see bytes that only look like text. */
     log_write(&log, LOG_INFO, "x", LOG_CSTR("name", "caf\xE9"),
-              LOG_CSTR("turned", "a\xE2\x80\xAE""b"), LOG_CSTR("csi", "\xC2\x9Bm"),
-              LOG_CSTR("é", "é"));
-    CHECK_STR(buf_cstr(&c.text), "20:12:17 INFO  x name=\"caf\\ufffd\" turned=\"a\\u202eb\" csi=\"\\u009bm\" é=é");
+              LOG_CSTR("turned", "a\xE2\x80\xAE"
+                                 "b"),
+              LOG_CSTR("csi", "\xC2\x9Bm"), LOG_CSTR("é", "é"));
+    CHECK_STR(buf_cstr(&c.text),
+              "20:12:17 INFO  x name=\"caf\\ufffd\" turned=\"a\\u202eb\" csi=\"\\u009bm\" é=é");
     buf_release(&c.text);
     buf_release(&c.json);
 }

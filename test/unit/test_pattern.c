@@ -120,7 +120,10 @@ static const struct {
     {"an invalid byte is taken by *", "a*b", "a\377\376b", true},
     {"an invalid byte is no literal", "a\377b", "a\377b", false},
     {"an invalid byte is in no class, not even a complement", "a[!x]b", "a\377b", false},
-    {"a cut-off sequence is invalid bytes", "?" "??", "a\303", false},
+    {"a cut-off sequence is invalid bytes",
+     "?"
+     "??",
+     "a\303", false},
     {"a class of code points", "[\303\240-\303\277]", "\303\251", true},
     {"a class of code points excludes", "[!\303\240-\303\277]", "\303\251", false},
     {"a backslash in a class is a separator", "a[\\]b", "a/b", true},

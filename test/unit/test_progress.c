@@ -90,6 +90,13 @@ static void test_lost_bytes_never_wrap(void)
     CHECK_U64(v.totals.bytes_done, 0);
     progress_view_release(&v);
 
+    check_row("what the volume held already was not received");
+    progress_reuse_bytes(p, 0, 70);
+    progress_look(p, &v);
+    CHECK_U64(v.totals.bytes_done, 70);
+    CHECK_U64(v.received_bytes, 100);
+    progress_view_release(&v);
+
     check_row("planning again counts from zero, the network's sum stays");
     progress_replan(p);
     progress_plan_file(p, 0, 1000, 0, true);
@@ -200,8 +207,9 @@ static void test_optional_failure_leaves_the_estimate(void)
 static void test_slots(void)
 {
     static const char long_path[] =
-        "first/folder/of/the/path/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
+        "first/folder/of/the/path/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "éééééééééééééééééééééééééééééééééééééééé"
+        "éééééééééééééééééééééééééééééééééééééééé"
         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb/model-00001-of-00002.safetensors";
     struct hands         hands = {1000, 1700000000000};
     struct clock         clock = clock_of(&hands);

@@ -75,8 +75,10 @@ static void fronts_and_gaps(void)
     CHECK(range_set_covers(&set, (struct range){2, 10}));
     CHECK(!range_set_covers(&set, (struct range){2, 11}));
     CHECK(range_set_covers(&set, (struct range){15, 15}));
-    CHECK(range_set_next_gap(&set, (struct range){0, 40}, &gap) && gap.begin == 10 && gap.end == 20);
-    CHECK(range_set_next_gap(&set, (struct range){0, 15}, &gap) && gap.begin == 10 && gap.end == 15);
+    CHECK(range_set_next_gap(&set, (struct range){0, 40}, &gap) && gap.begin == 10 &&
+          gap.end == 20);
+    CHECK(range_set_next_gap(&set, (struct range){0, 15}, &gap) && gap.begin == 10 &&
+          gap.end == 15);
     CHECK(range_set_next_gap(&set, (struct range){25, 40}, &gap) && gap.begin == 30 &&
           gap.end == 40);
     CHECK(!range_set_next_gap(&set, (struct range){20, 30}, &gap));

@@ -6,20 +6,31 @@
 #include "check.h"
 #include "json.h"
 
-#define COMMIT "0123456789abcdef0123456789abcdef01234567"
-#define DIGEST "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define COMMIT      "0123456789abcdef0123456789abcdef01234567"
+#define DIGEST      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define SPEC_DIGEST "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static const struct report_repo two_repos[2] = {
-    {.id = "org/one", .type = "model", .revision = "main", .path = "one", .commit = COMMIT,
-     .file_count = 12, .bytes = 5000000000, .list_digest = DIGEST,
+    {.id = "org/one",
+     .type = "model",
+     .revision = "main",
+     .path = "one",
+     .commit = COMMIT,
+     .file_count = 12,
+     .bytes = 5000000000,
+     .list_digest = DIGEST,
      .folder = {"/models/one", 11}},
     {.id = "org/two", .type = "dataset", .revision = "v1", .path = "two", .optional = true},
 };
 
 static const struct report_run run = {
-    .spec_name = "default", .spec_digest = SPEC_DIGEST, .target = "/models", .version = "0.1.0",
-    .instance = "00112233445566ff", .repo = two_repos, .repo_count = 2,
+    .spec_name = "default",
+    .spec_digest = SPEC_DIGEST,
+    .target = "/models",
+    .version = "0.1.0",
+    .instance = "00112233445566ff",
+    .repo = two_repos,
+    .repo_count = 2,
 };
 
 /* 20:12:17 UTC on 2026-11-22 */
@@ -29,14 +40,26 @@ static const int64_t wall_ms = (int64_t)WALL_S * 1000;
 static struct progress_view view_of(enum progress_phase phase, struct progress_view_repo *repo)
 {
     struct progress_view v = {
-        .phase = phase, .now_wall_ms = wall_ms, .started_wall_ms = wall_ms - 38000,
-        .phase_since_wall_ms = wall_ms - 30000, .changed_wall_ms = wall_ms, .elapsed_ms = 38000,
+        .phase = phase,
+        .now_wall_ms = wall_ms,
+        .started_wall_ms = wall_ms - 38000,
+        .phase_since_wall_ms = wall_ms - 30000,
+        .changed_wall_ms = wall_ms,
+        .elapsed_ms = 38000,
         .phase_ms = {[PHASE_RESOLVING] = 8000, [PHASE_DOWNLOADING] = 30000},
-        .totals = {.files_planned = 40, .files_present = 4, .files_done = 10,
-                   .bytes_planned = 14066089164, .bytes_present = 1073741824,
+        .totals = {.files_planned = 40,
+                   .files_present = 4,
+                   .files_done = 10,
+                   .bytes_planned = 14066089164,
+                   .bytes_present = 1073741824,
                    .bytes_done = 1503238553},
-        .received_bytes = 1503238553, .bytes_per_s_now = 220200960, .bytes_per_s_mean = 50107951,
-        .eta_ms = 52000, .requests = 30, .repo = repo, .repo_count = 2,
+        .received_bytes = 1503238553,
+        .bytes_per_s_now = 220200960,
+        .bytes_per_s_mean = 50107951,
+        .eta_ms = 52000,
+        .requests = 30,
+        .repo = repo,
+        .repo_count = 2,
     };
 
     return v;
@@ -44,15 +67,28 @@ static struct progress_view view_of(enum progress_phase phase, struct progress_v
 
 static void test_numbers_for_people(void)
 {
-    static const struct { uint64_t bytes; const char *want; } sizes[] = {
-        {0, "0 B"}, {1023, "1023 B"}, {1024, "1.0 KiB"}, {1536, "1.5 KiB"},
-        {1048575, "1.0 MiB"}, {220200960, "210 MiB"}, {14066089164, "13.1 GiB"},
-        {104752742, "99.9 MiB"}, {104857600, "100 MiB"}, {UINT64_MAX, "16.0 EiB"},
+    static const struct {
+        uint64_t    bytes;
+        const char *want;
+    } sizes[] = {
+        {0, "0 B"},
+        {1023, "1023 B"},
+        {1024, "1.0 KiB"},
+        {1536, "1.5 KiB"},
+        {1048575, "1.0 MiB"},
+        {220200960, "210 MiB"},
+        {14066089164, "13.1 GiB"},
+        {104752742, "99.9 MiB"},
+        {104857600, "100 MiB"},
+        {UINT64_MAX, "16.0 EiB"},
     };
-    static const struct { uint64_t ms; const char *want; } times[] = {
-        {0, "0ms"}, {999, "999ms"}, {1000, "1.0s"}, {9999, "9.9s"}, {38000, "38s"},
-        {72000, "1m 12s"}, {7500000, "2h 05m"}, {270000000, "3d 03h"},
-        {UINT64_MAX, "213503982334d 14h"},
+    static const struct {
+        uint64_t    ms;
+        const char *want;
+    } times[] = {
+        {0, "0ms"},          {999, "999ms"},        {1000, "1.0s"},
+        {9999, "9.9s"},      {38000, "38s"},        {72000, "1m 12s"},
+        {7500000, "2h 05m"}, {270000000, "3d 03h"}, {UINT64_MAX, "213503982334d 14h"},
     };
     char text[48];
 
@@ -105,8 +141,7 @@ static void test_heartbeat(void)
     snprintf(v.waiting_for, sizeof(v.waiting_for), "429 from huggingface.co");
     v.waiting_until_wall_ms = wall_ms + 12000;
     report_heartbeat(&v, &line);
-    CHECK_HAS(buf_cstr(&line),
-              "; waiting for 429 from huggingface.co until 20:12:29 UTC (in 12s)");
+    CHECK_HAS(buf_cstr(&line), "; waiting for 429 from huggingface.co until 20:12:29 UTC (in 12s)");
     buf_clear(&line);
 
     check_row("waiting for another pod");
@@ -131,9 +166,10 @@ static void test_verdict(void)
     v.totals.bytes_done = v.totals.bytes_planned - v.totals.bytes_present;
     check_row("success tells what was fetched and what was left out");
     report_verdict(&run, &v, NULL, &line);
-    CHECK_STR(buf_cstr(&line),
-              "complete: 40 files, 13.1 GiB in /models; fetched 1.4 GiB in 38s, 47.8 MiB/s; 1.0 GiB "
-              "was there; without the optional org/two (Gated)");
+    CHECK_STR(
+        buf_cstr(&line),
+        "complete: 40 files, 13.1 GiB in /models; fetched 1.4 GiB in 38s, 47.8 MiB/s; 1.0 GiB "
+        "was there; without the optional org/two (Gated)");
     buf_clear(&line);
 
     check_row("a marker that fits: the numbers come from the repos");
@@ -146,9 +182,10 @@ static void test_verdict(void)
     err_set(&err, ERR_GATED, "org/one@main is gated\nsee https://user:pw@hf.co/org/one?sig=SECRET");
     err_hint(&err, "accept the terms at https://hf.co/org/one");
     report_verdict(&run, NULL, &err, &line);
-    CHECK_STR(buf_cstr(&line),
-              "failed Gated (exit 11): org/one@main is gated see https://hf.co/org/one Next: accept "
-              "the terms at https://hf.co/org/one");
+    CHECK_STR(
+        buf_cstr(&line),
+        "failed Gated (exit 11): org/one@main is gated see https://hf.co/org/one Next: accept "
+        "the terms at https://hf.co/org/one");
     buf_clear(&line);
 
     check_row("no run at all");
@@ -176,12 +213,16 @@ static void test_limits_hold_for_any_input(void)
     for (size_t i = 0; i < CHECK_COUNT(piece); i++) {
         struct report_repo   repo = {.id = id, .type = "model", .revision = id, .commit = COMMIT};
         struct report_run    big = {.target = id, .version = id, .repo = &repo, .repo_count = 1};
-        struct progress_view v = {.elapsed_ms = UINT64_MAX, .received_bytes = UINT64_MAX,
-                                  .retries = UINT64_MAX, .requests = UINT64_MAX};
+        struct progress_view v = {.elapsed_ms = UINT64_MAX,
+                                  .received_bytes = UINT64_MAX,
+                                  .retries = UINT64_MAX,
+                                  .requests = UINT64_MAX};
         struct buf           out = {0};
         struct json         *json = NULL;
-        struct err           err = {.kind = ERR_DISK_FULL, .http_status = 999,
-                                    .need_bytes = UINT64_MAX, .have_bytes = UINT64_MAX};
+        struct err           err = {.kind = ERR_DISK_FULL,
+                                    .http_status = 999,
+                                    .need_bytes = UINT64_MAX,
+                                    .have_bytes = UINT64_MAX};
         struct err           parsed;
 
         check_row(piece[i]);
@@ -231,13 +272,14 @@ static void test_termination_message(void)
     err.have_bytes = 0;
     snprintf(err.repo, sizeof(err.repo), "org/one");
     report_termination(&run, &v, &err, &out);
-    CHECK_STR(buf_cstr(&out),
-              "{\"message\":\"/models: 13.1 GiB to fetch, 9.0 GiB free. Enlarge the volume or narrow "
-              "the selection.\",\"reason\":\"InsufficientDisk\",\"exitCode\":20,\"retryable\":false,"
-              "\"repo\":\"org/one\",\"revision\":\"main\",\"commit\":\"" COMMIT "\","
-              "\"bytesDone\":2576980377,\"bytesTotal\":14066089164,\"seconds\":38,\"need\":100,"
-              "\"have\":0,\"hint\":\"enlarge the volume or narrow the selection\","
-              "\"version\":\"0.1.0\"}");
+    CHECK_STR(
+        buf_cstr(&out),
+        "{\"message\":\"/models: 13.1 GiB to fetch, 9.0 GiB free. Enlarge the volume or narrow "
+        "the selection.\",\"reason\":\"InsufficientDisk\",\"exitCode\":20,\"retryable\":false,"
+        "\"repo\":\"org/one\",\"revision\":\"main\",\"commit\":\"" COMMIT "\","
+        "\"bytesDone\":2576980377,\"bytesTotal\":14066089164,\"seconds\":38,\"need\":100,"
+        "\"have\":0,\"hint\":\"enlarge the volume or narrow the selection\","
+        "\"version\":\"0.1.0\"}");
     buf_clear(&out);
 
     check_row("success too, so that an old failure does not stick");
@@ -299,11 +341,11 @@ static void test_marker(void)
 
 static void test_status(void)
 {
-    struct progress_view_repo repo[2] = {{.totals = {.files_planned = 40, .files_present = 14,
-                                                     .bytes_planned = 14066089164}}};
-    struct progress_view      v = view_of(PHASE_DOWNLOADING, repo);
-    struct buf                json = {0}, text = {0};
-    struct err                err;
+    struct progress_view_repo repo[2] = {
+        {.totals = {.files_planned = 40, .files_present = 14, .bytes_planned = 14066089164}}};
+    struct progress_view v = view_of(PHASE_DOWNLOADING, repo);
+    struct buf           json = {0}, text = {0};
+    struct err           err;
 
     v.slot_count = 1;
     snprintf(v.slot[0].path, sizeof(v.slot[0].path), "a \"quoted\" name");
@@ -312,7 +354,8 @@ static void test_status(void)
     report_status(&run, &v, NULL, &json);
     CHECK(report_status_exit_code(buf_view(&json)) == 3);
     CHECK(report_status_text(buf_view(&json), wall_ms + 60000, &text, &err) == 0);
-    CHECK_HAS(buf_cstr(&text), "downloading 18%: 2.4 of 13.1 GiB, 14 of 40 files, 210 MiB/s, 52s left");
+    CHECK_HAS(buf_cstr(&text),
+              "downloading 18%: 2.4 of 13.1 GiB, 14 of 40 files, 210 MiB/s, 52s left");
     CHECK_HAS(buf_cstr(&text), "last sign of life 1m 00s ago: it is gone");
     CHECK_HAS(buf_cstr(&text), "a \"quoted\" name, no byte for 40s");
     buf_clear(&json);

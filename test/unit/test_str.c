@@ -16,7 +16,8 @@ static void comparing(void)
     CHECK(str_has_suffix(STR("abc"), STR("bc")) && !str_has_suffix(STR("c"), STR("bc")));
     CHECK(str_has_prefix(STR("abc"), STR("")) && str_has_suffix(STR(""), STR("")));
     CHECK(str_has_prefix_nocase(STR("HTTPS://x"), STR("https://")));
-    CHECK(str_has_prefix(none, none) && str_has_suffix(none, none) && !str_has_prefix(none, STR("a")));
+    CHECK(str_has_prefix(none, none) && str_has_suffix(none, none) &&
+          !str_has_prefix(none, STR("a")));
     CHECK(str_cmp(STR("a"), STR("b")) == -1 && str_cmp(STR("b"), STR("a")) == 1);
     CHECK(str_cmp(STR("a"), STR("ab")) == -1 && str_cmp(STR("ab"), STR("a")) == 1);
     CHECK(str_cmp(STR("a"), STR("a")) == 0 && str_cmp(none, STR("")) == 0);
@@ -47,7 +48,8 @@ static void pieces(void)
 
     check_row(__func__);
     CHECK(str_eq(str_sub(s, 1, 2), STR("b")) && str_eq(str_sub(s, 0, 99), s));
-    CHECK(str_sub(s, 2, 1).len == 0 && str_sub(s, 99, 100).len == 0 && str_sub(none, 0, 9).len == 0);
+    CHECK(str_sub(s, 2, 1).len == 0 && str_sub(s, 99, 100).len == 0 &&
+          str_sub(none, 0, 9).len == 0);
     CHECK(str_eq(str_trim(STR(" \t a b\r\n")), STR("a b")) && str_trim(STR(" \n")).len == 0);
     CHECK(str_trim(none).len == 0 && str_eq(str_trim(STR("\va")), STR("\va")));
 }
@@ -57,7 +59,7 @@ static void cutting_gives_every_piece_once(void)
     static const struct {
         const char *text, *want;
     } rows[] = {
-        {"a,,b", "[a][][b]"}, {"", "[]"},     {",", "[][]"},
+        {"a,,b", "[a][][b]"}, {"", "[]"},      {",", "[][]"},
         {"a", "[a]"},         {"a,", "[a][]"}, {",a", "[][a]"},
     };
 
@@ -105,14 +107,16 @@ static void numbers(void)
     }
     check_row("only as far as the length");
     CHECK(str_to_u64((struct str){"123", 2}, &(uint64_t){0}));
-    CHECK(!str_to_u64((struct str){"12\0", 3}, &(uint64_t){0}) && !str_to_u64(none, &(uint64_t){0}));
+    CHECK(!str_to_u64((struct str){"12\0", 3}, &(uint64_t){0}) &&
+          !str_to_u64(none, &(uint64_t){0}));
 }
 
 static void hex(void)
 {
     check_row(__func__);
     CHECK(str_is_hex(STR("09af"), 4) && !str_is_hex(STR("09af"), 3) && !str_is_hex(STR("09af"), 5));
-    CHECK(!str_is_hex(STR("09aF"), 4) && !str_is_hex(STR("09ag"), 4) && !str_is_hex(STR("09a/"), 4));
+    CHECK(!str_is_hex(STR("09aF"), 4) && !str_is_hex(STR("09ag"), 4) &&
+          !str_is_hex(STR("09a/"), 4));
     CHECK(!str_is_hex(STR("09a:"), 4) && !str_is_hex(STR("09a`"), 4) && str_is_hex(none, 0));
 }
 
@@ -158,11 +162,21 @@ static void characters_that_must_not_reach_a_terminal(void)
         size_t      len;
         bool        control;
     } rows[] = {
-        {"a", 1, false},           {"\x1b[", 1, true},       {"\x7F", 1, true},
-        {"\xC2\x80", 2, true},     {"\xC2\x9F", 2, true},   {"\xC2\xA0", 2, false},
-        {"\xE2\x80\x8D", 3, false}, {"\xE2\x80\x8F", 3, true}, {"\xE2\x80\xAA", 3, true},
-        {"\xE2\x80\xAF", 3, false}, {"\xE2\x81\xA6", 3, true}, {"\xE2\x81\xAA", 3, false},
-        {"\xF0\x9F\x98\x80", 4, false}, {"\xFF", 0, false},   {"", 0, false},
+        {"a", 1, false},
+        {"\x1b[", 1, true},
+        {"\x7F", 1, true},
+        {"\xC2\x80", 2, true},
+        {"\xC2\x9F", 2, true},
+        {"\xC2\xA0", 2, false},
+        {"\xE2\x80\x8D", 3, false},
+        {"\xE2\x80\x8F", 3, true},
+        {"\xE2\x80\xAA", 3, true},
+        {"\xE2\x80\xAF", 3, false},
+        {"\xE2\x81\xA6", 3, true},
+        {"\xE2\x81\xAA", 3, false},
+        {"\xF0\x9F\x98\x80", 4, false},
+        {"\xFF", 0, false},
+        {"", 0, false},
     };
 
     for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
@@ -174,7 +188,8 @@ static void characters_that_must_not_reach_a_terminal(void)
 
 static void distances(void)
 {
-    static const char long_word[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const char long_word[] =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     check_row(__func__);
     CHECK_U64(str_distance(STR("allow"), STR("allow")), 0);

@@ -59,7 +59,8 @@ def html(fault, request, reply, code=200, body=PORTAL):
 
 @kind("rate-limit")
 def rate_limit(fault, request, reply, wait=None, form="seconds", name=None, left=0, window_s=300):
-    """429 with HTML. `wait` in seconds; `form` of Retry-After: seconds, date, a literal, None; `name`: RateLimit for that bucket."""
+    """429 with HTML. `wait` in seconds; `form` of Retry-After: seconds, date, a literal, None; `name`: RateLimit for
+    that bucket."""
     headers = [("Content-Type", "text/html; charset=utf-8")]
     if wait is not None or form not in ("seconds", "date"):
         headers += retry_after(form, wait or 0)
@@ -392,6 +393,16 @@ def set_headers(fault, request, reply, headers, twice=False):
 def huge_headers(fault, request, reply, size=200_000, count=1):
     """`count` header lines of `size` bytes each."""
     reply.headers += [("X-Huge-%d" % i, "h" * size) for i in range(count)]
+
+
+@kind("endless-head")
+def endless_head(fault, request, reply, size=100):
+    """Header lines of `size` bytes without end."""
+    def send(channel):
+        channel.raw(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            channel.raw((b"X-Endless: " + b"e" * size + b"\r\n") * 100)
+    reply.prelude.append(send)
 
 
 @kind("etag")

@@ -380,7 +380,7 @@ def _only_h2(request):
 
 @kind("h2-reset")
 def h2_reset(fault, request, reply, at=0, code="internal"):
-    """HTTP/2: RST_STREAM at byte `at` of the body; at=None: before the headers. `code`: refused, cancel, internal, …"""
+    """HTTP/2: RST_STREAM at byte `at` of the body (None: before the headers). `code`: refused, cancel, internal…"""
     _only_h2(request)
 
     def reset(channel):
@@ -393,7 +393,8 @@ def h2_reset(fault, request, reply, at=0, code="internal"):
 
 @kind("h2-goaway")
 def h2_goaway(fault, request, reply, at=None, code="no-error", last=None, end=False):
-    """HTTP/2: GOAWAY at byte `at` of the body (None: before the headers), `last`: the last stream it admits; `end`: hangs up."""
+    """HTTP/2: GOAWAY at byte `at` of the body (None: before the headers), `last`: the last stream it admits; `end`:
+    hangs up."""
     _only_h2(request)
 
     def goaway(channel):
@@ -413,8 +414,8 @@ def h2_flood(fault, request, reply, what="settings", count=10_000):
     _only_h2(request)
 
     def flood(channel):
-        pieces = {"settings": frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65535)), "ping": frame(PING, 0, 0, b"12345678"),
-                  "window": frame(WINDOW, 0, 0, struct.pack(">I", 1)), "data": frame(DATA, 0, channel.number),
+        pieces = {"settings": frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65535)),
+                  "ping": frame(PING, 0, 0, b"12345678"), "window": frame(WINDOW, 0, 0, struct.pack(">I", 1)), "data": frame(DATA, 0, channel.number),
                   "continuation": frame(CONTINUATION, 0, channel.number, hpack.encode([("x-flood", "f" * 1000)]))}
         if what == "continuation":
             channel.raw(frame(HEADERS, 0, channel.number, hpack.encode([(":status", 200)])))

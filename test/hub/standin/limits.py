@@ -12,7 +12,8 @@ import time
 
 QUOTAS = {"api": 1_000_000, "resolvers": 5_000_000, "pages": 100_000}
 HTML_429 = (b"<!DOCTYPE html><html><head><title>429 Too Many Requests</title></head><body><h1>429</h1>"
-            b"<p>We had to rate limit you. To continue using our service, create a HF account or login.</p></body></html>")
+            b"<p>We had to rate limit you. To continue using our service, create a HF account or login.</p>"
+            b"</body></html>")
 
 
 class Bucket:

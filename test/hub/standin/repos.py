@@ -109,6 +109,7 @@ class Commit:
         self.date = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         self._lock = threading.Lock()
         self._entries = None
+        self._listings = {}
 
     def __repr__(self):
         return "<commit %s: %d files>" % (self.sha[:12], len(self.files))
@@ -121,9 +122,8 @@ class Commit:
                 hash_in_parallel((lambda f=f: f.etag) for f in large)
                 entries = {path: file.entry(path) for path, file in self.files.items()}
                 for directory in sorted(_parents(self.files), reverse=True):
-                    below = "".join(sorted(e["oid"] for p, e in entries.items()
-                                           if p.rpartition("/")[0] == directory)) if len(entries) < 5000 else directory
-                    oid = hashlib.sha1(("tree " + directory + below).encode("utf-8", "surrogateescape")).hexdigest()
+                    name = "tree %s %s" % (self.sha, directory)
+                    oid = hashlib.sha1(name.encode("utf-8", "surrogateescape")).hexdigest()
                     entries[directory] = {"type": "directory", "oid": oid, "size": 0, "path": directory}
                 self._entries = dict(sorted(entries.items()))
             return self._entries
@@ -133,9 +133,11 @@ class Commit:
         entries = self.entries()
         if path and entries.get(path, {}).get("type") != "directory":
             return None
-        head = path + "/" if path else ""
-        return [e for p, e in entries.items()
-                if p.startswith(head) and (recursive or "/" not in p[len(head):])]
+        if (path, recursive) not in self._listings:
+            head = path + "/" if path else ""
+            self._listings[path, recursive] = [e for p, e in entries.items() if p.startswith(head)
+                                               and (recursive or "/" not in p[len(head):])]
+        return self._listings[path, recursive]
 
 
 def _parents(paths):

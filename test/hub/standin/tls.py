@@ -12,12 +12,15 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
-NAMES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1", "localhost", "hub.test", "*.hub.test", "cdn.test", "mirror.test")
+NAMES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1", "localhost", "hub.test", "*.hub.test", "cdn.test",
+         "mirror.test")
 LEAVES = {
     "good": "signed by the root, for every name this Hub uses",
     "chain": "signed by an intermediate, which is sent along",
+    "long-chain": "the same, followed by a hundred certificates nobody needs",
     "no-intermediate": "signed by an intermediate, which is not sent",
     "expired": "ended in 2021",
     "future": "begins in 2090",
@@ -27,7 +30,8 @@ LEAVES = {
     "unknown-ca": "signed by a root no client was told of",
 }
 _KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["-newkey", "rsa:2048"]}
-_VERSIONS = {"any": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
+_VERSIONS = {"1.1": (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1),
+             "any": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
              "1.2": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2),
              "1.3": (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)}
 
@@ -50,7 +54,8 @@ commonName = supplied
 """
 _CA_EXTENSIONS = ("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
                   "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
-_LEAF_EXTENSIONS = ("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
+_LEAF_EXTENSIONS = ("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nbasicConstraints=critical,CA:FALSE\n"
+                    "keyUsage=critical,digitalSignature,keyEncipherment\n"
                     "extendedKeyUsage=serverAuth\n")
 
 
@@ -107,8 +112,8 @@ class Authority:
 
     def _make_leaf(self, kind, key):
         name = "%s-%s" % (kind, key)
-        issuer = {"chain": "intermediate", "no-intermediate": "intermediate", "self-signed": None,
-                  "unknown-ca": "unknown"}.get(kind, "root")
+        issuer = {"chain": "intermediate", "long-chain": "intermediate", "no-intermediate": "intermediate",
+                  "self-signed": None, "unknown-ca": "unknown"}.get(kind, "root")
         if issuer:
             self._issuer(issuer)
         names = ("elsewhere.test",) if kind == "wrong-name" else NAMES
@@ -117,8 +122,9 @@ class Authority:
         dates = {"expired": ("20200101000000Z", "20210101000000Z"), "future": ("20900101000000Z", "20910101000000Z")}
         self._request(name, "elsewhere.test" if kind == "wrong-name" else "localhost", key)
         chain = self._sign(name, extensions, issuer, *dates.get(kind, ()))
-        if kind == "chain":
-            chain.write_text(chain.read_text() + self._issuers["intermediate"].read_text())
+        if kind.endswith("chain"):
+            copies = 100 if kind == "long-chain" else 1
+            chain.write_text(chain.read_text() + self._issuers["intermediate"].read_text() * copies)
         return chain, self.dir / (name + ".key")
 
 
@@ -137,7 +143,8 @@ def authority():
 
 
 class Tls:
-    """How a listener speaks TLS. `leaf` is one of LEAVES, `key` ecdsa or rsa, `versions` any, 1.2 or 1.3; `alpn` lists
+    """How a listener speaks TLS. `leaf` is one of LEAVES, `key` ecdsa or rsa, `versions` any, 1.2, 1.3, or
+    1.1 for what nobody should accept; `alpn` lists
     the protocols offered, () none at all; `ciphers` is OpenSSL's list for TLS 1.2."""
 
     def __init__(self, leaf="good", key="ecdsa", versions="any", alpn=("http/1.1",), ciphers=None):
@@ -154,7 +161,11 @@ class Tls:
 
     def context(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version, context.maximum_version = _VERSIONS[self.versions]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = _VERSIONS[self.versions]
+        if self.versions == "1.1":
+            context.set_ciphers("ALL:@SECLEVEL=0")
         chain, key = authority().leaf(self.leaf, self.key)
         context.load_cert_chain(chain, key)
         if self.ciphers:

@@ -1,0 +1,363 @@
+/* Layout cache: what huggingface_hub makes and reads, byte for byte where it matters. */
+#include "volume.h"
+
+#define REPO "models--acme--tiny"
+
+static struct err err;
+
+static const char model_text[] = "weights";
+
+static struct store_file model_file(const char *path)
+{
+    return file_of(path, model_text, strlen(model_text), DIGEST_SHA256);
+}
+
+static const char *blob_of(const struct store_file *file)
+{
+    static char rel[128];
+    char        hex[DIGEST_HEX_MAX];
+
+    digest_to_hex(&file->digest, hex);
+    snprintf(rel, sizeof(rel), REPO "/blobs/%s", hex);
+    return rel;
+}
+
+/* --- the tree file --- */
+
+static const struct store_tree_entry tree[] = {
+    {STR("model.safetensors"), 1000, "41bd3f0a7be51d4c2f8a6e0b1d2c3e4f50617283",
+     STR("8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d"),
+     STR("5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d")},
+    {STR("config.json"), 18, "8e07cfc20f2c66d26f8295d573a91a16deb27710", {"", 0}, {"", 0}},
+    {STR("d/\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80 \"q\"\\ .txt"),
+     0,
+     "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+     {"", 0},
+     {"", 0}},
+};
+
+/* Written by Python 3: json.dump({"format_version": 1, "files": {…}}, f, indent=1). */
+static const char tree_want[] =
+    "{\n \"format_version\": 1,\n \"files\": {\n"
+    "  \"config.json\": {\n   \"size\": 18,\n   \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"\n  },\n"
+    "  \"d/\\u00e9\\u4e2d\\ud83d\\ude00 \\\"q\\\"\\\\ .txt\": {\n   \"size\": 0,\n"
+    "   \"blob_id\": \"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391\"\n  },\n"
+    "  \"model.safetensors\": {\n   \"size\": 1000,\n   \"blob_id\": \"41bd3f0a7be51d4c2f8a6e0b1d2c3e4f50617283\",\n"
+    "   \"lfs_sha256\": \"8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d\",\n"
+    "   \"lfs_size\": 1000,\n"
+    "   \"xet_hash\": \"5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d\"\n  }\n }\n}";
+
+static int count_entry(const struct store_tree_entry *entry, void *user, struct err *e)
+{
+    (void)e;
+    for (size_t i = 0; i < CHECK_COUNT(tree); i++)
+        if (str_eq(entry->path, tree[i].path) && entry->size_bytes == tree[i].size_bytes &&
+            strcmp(entry->oid, tree[i].oid) == 0 && str_eq(entry->lfs_sha256, tree[i].lfs_sha256) &&
+            str_eq(entry->xet_hash, tree[i].xet_hash))
+            ++*(int *)user;
+    return 0;
+}
+
+static void tree_files_are_pythons(void)
+{
+    struct store_options    options = volume_options();
+    struct store_tree_entry masked = tree[0];
+    struct store           *store;
+    struct store_repo      *repo;
+    int                     seen = 0;
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(store_repo_finish(repo, tree, CHECK_COUNT(tree), true, &err) == 0);
+    CHECK_STR(text_of(REPO "/trees/" COMMIT_A ".json"), tree_want);
+    CHECK(store_read_tree(repo, false, count_entry, &seen, &err) == 1);
+    CHECK_U64((uint64_t)seen, CHECK_COUNT(tree));
+    /* A selection does not push out the whole … */
+    CHECK(store_repo_finish(repo, tree, 1, false, &err) == 0);
+    CHECK_STR(text_of(REPO "/trees/" COMMIT_A ".json"), tree_want);
+    store_repo_close(repo);
+
+    repo = open_repo(store, true, COMMIT_B);
+    seen = 0;
+    CHECK(store_repo_finish(repo, tree, 2, false, &err) == 0);
+    CHECK_HAS(text_of(REPO "/trees/" COMMIT_B ".json"), "\n },\n \"hf_init_selection\": true\n}");
+    CHECK(store_read_tree(repo, false, count_entry, &seen, &err) == 0 &&
+          seen == 0); /* … nor passes for it */
+    CHECK(store_read_tree(repo, true, count_entry, &seen, &err) == 1 && seen == 2);
+    CHECK(store_repo_finish(repo, tree, 3, true, &err) == 0); /* and gives way to it */
+    CHECK_STR(text_of(REPO "/trees/" COMMIT_B ".json"), tree_want);
+    store_repo_close(repo);
+
+    unlink(at(REPO "/trees/" COMMIT_A ".json"));
+    repo = open_repo(store, true, COMMIT_A);
+    masked.xet_hash = STR("****");
+    CHECK(store_repo_finish(repo, &masked, 1, true, &err) == 0);
+    CHECK(!is_there(REPO "/trees/" COMMIT_A ".json"));
+    CHECK(store_read_tree(repo, false, NULL, NULL, &err) == 1); /* our own, elsewhere */
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void damaged_trees_are_no_listing(void)
+{
+    static const char *const rows[] = {
+        "",
+        "{",
+        "[]",
+        "{\"format_version\": 2, \"files\": {}}",
+        "{\"format_version\": 1}",
+        "{\"format_version\": 1, \"files\": []}",
+        "{\"format_version\": 1, \"files\": {\"a\": 1}}",
+        "{\"format_version\": 1, \"files\": {\"a\": {\"size\": -1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}}",
+        "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"8e07\"}}}",
+        "{\"format_version\": 1, \"files\": {\"../a\": {\"size\": 1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}}",
+    };
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+
+    volume_new();
+    mkdir(at(REPO), 0755);
+    mkdir(at(REPO "/trees"), 0755);
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+        check_row(rows[i]);
+        put_text(REPO "/trees/" COMMIT_A ".json", rows[i]);
+        CHECK(store_read_tree(repo, true, NULL, NULL, &err) == 0);
+    }
+    check_row(NULL);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* --- blobs, links, refs --- */
+
+static void a_snapshot_is_links_to_blobs(void)
+{
+    struct store_options      options = volume_options();
+    struct store             *store;
+    struct store_repo        *repo;
+    struct store_file         model = model_file("model.bin"), deep = model_file("a/b/again.bin");
+    char                      want[256], hex[DIGEST_HEX_MAX], commit[41];
+    struct str                alias[] = {STR("main"), STR("stable"), STR(COMMIT_B)};
+    struct store_repo_options wish = {.is_cache = true,
+                                      .type = REPO_MODEL,
+                                      .id = STR("acme/tiny"),
+                                      .revision = STR("refs/pr/7"),
+                                      .commit = COMMIT_A,
+                                      .ref_alias = alias,
+                                      .ref_alias_count = 3};
+
+    volume_new();
+    store = open_store(&options);
+    CHECK(store_local_commit(store, &wish, commit, &err) == 0);
+    CHECK(store_repo_open(store, &wish, &repo, &err) == 0);
+    CHECK(publish(repo, &model, model_text, &err) == 0);
+    CHECK(store_publish_copy(repo, &deep, &model, &err) == 0);
+    CHECK(!is_there(REPO "/refs"));
+    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    digest_to_hex(&model.digest, hex);
+    snprintf(want, sizeof(want), "../../blobs/%s", hex);
+    CHECK_STR(link_of(REPO "/snapshots/" COMMIT_A "/model.bin"), want);
+    snprintf(want, sizeof(want), "../../../../blobs/%s", hex);
+    CHECK_STR(link_of(REPO "/snapshots/" COMMIT_A "/a/b/again.bin"), want);
+    CHECK_STR(text_of(REPO "/snapshots/" COMMIT_A "/a/b/again.bin"), model_text);
+    CHECK(count_names(REPO "/blobs") == 1);
+    CHECK_STR(text_of(REPO "/refs/refs/pr/7"), COMMIT_A);
+    CHECK_STR(text_of(REPO "/refs/main"), COMMIT_A);
+    CHECK_STR(text_of(REPO "/refs/stable"), COMMIT_A);
+    CHECK(count_names(REPO "/refs") == 3); /* a commit is no ref */
+    CHECK_U64(strlen(text_of("CACHEDIR.TAG")), 191);
+    CHECK(look_at(repo, &deep).state == STORE_PRESENT);
+    store_repo_close(repo);
+    CHECK(store_local_commit(store, &wish, commit, &err) == 1);
+    CHECK_STR(commit, COMMIT_A);
+    wish.revision = STR("main");
+    CHECK(store_local_commit(store, &wish, commit, &err) == 1);
+    store_free(store);
+}
+
+/* The same content under a new commit needs its link, and nothing else. */
+static void a_new_commit_links_what_it_kept(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store = open_store(&options);
+    struct store_repo   *repo = open_repo(store, true, COMMIT_B);
+    struct store_file    model = model_file("model.bin");
+
+    CHECK(look_at(repo, &model).state == STORE_UNVERIFIED);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    CHECK_STR(text_of(REPO "/snapshots/" COMMIT_B "/model.bin"), model_text);
+    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK_STR(text_of(REPO "/refs/main"), COMMIT_B);
+    /* A link that leads elsewhere is put right. */
+    unlink(at(REPO "/snapshots/" COMMIT_B "/model.bin"));
+    CHECK(symlink("/etc/passwd", at(REPO "/snapshots/" COMMIT_B "/model.bin")) == 0);
+    CHECK(look_at(repo, &model).state == STORE_UNVERIFIED);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK_STR(text_of(REPO "/snapshots/" COMMIT_B "/model.bin"), model_text);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void make_python_cache(const struct store_file *model, const char *content)
+{
+    char link[256], hex[DIGEST_HEX_MAX];
+
+    volume_new();
+    mkdir(at(REPO), 0755);
+    mkdir(at(REPO "/blobs"), 0755);
+    mkdir(at(REPO "/snapshots"), 0755);
+    mkdir(at(REPO "/snapshots/" COMMIT_A), 0755);
+    mkdir(at(REPO "/refs"), 0755);
+    put_text(REPO "/refs/main", COMMIT_A);
+    put_text(blob_of(model), content);
+    digest_to_hex(&model->digest, hex);
+    snprintf(link, sizeof(link), "../../blobs/%s", hex);
+    CHECK(symlink(link, at(REPO "/snapshots/" COMMIT_A "/model.bin")) == 0);
+}
+
+static void a_cache_made_by_python_is_adopted(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    model = model_file("model.bin");
+
+    make_python_cache(&model, model_text);
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(look_at(repo, &model).state == STORE_UNVERIFIED);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    store_repo_close(repo);
+    store_free(store);
+
+    make_python_cache(&model, "WEIGHTS"); /* right size, wrong bytes: Python would not notice */
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 0);
+    CHECK(publish(repo, &model, model_text, &err) == 0);
+    CHECK_STR(text_of(REPO "/snapshots/" COMMIT_A "/model.bin"), model_text);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* A blob that is a link to a store shared by all repos of the cache. */
+static void shared_blobs_count_but_links_out_do_not(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    model = model_file("model.bin");
+
+    make_python_cache(&model, model_text);
+    mkdir(at("blobs"), 0755);
+    CHECK(rename(at(blob_of(&model)), at("blobs/xx")) == 0);
+    CHECK(symlink("../../blobs/xx", at(blob_of(&model))) == 0);
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(look_at(repo, &model).state == STORE_UNVERIFIED);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    unlink(at(blob_of(&model)));
+    CHECK(symlink("/etc/passwd", at(blob_of(&model))) == 0);
+    CHECK(look_at(repo, &model).state == STORE_MISSING);
+    CHECK(publish(repo, &model, model_text, &err) == 0);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void without_symlinks_names_are_hard_links(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    model = model_file("model.bin"), again = model_file("d/again.bin");
+    struct stat          blob, name;
+
+    volume_new();
+    options.disable_symlinks = true;
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(publish(repo, &model, model_text, &err) == 0);
+    CHECK(store_publish_copy(repo, &again, &model, &err) == 0);
+    CHECK(lstat(at(blob_of(&model)), &blob) == 0);
+    CHECK(lstat(at(REPO "/snapshots/" COMMIT_A "/d/again.bin"), &name) == 0);
+    CHECK(S_ISREG(name.st_mode) && name.st_ino == blob.st_ino && name.st_nlink == 3);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(publish(repo, &model, model_text, &err) == 0); /* over itself */
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    CHECK(count_names(".hf-init/temp") == 0);
+    store_repo_close(repo);
+    repo = open_repo(store, true, COMMIT_B);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* Python's own way without links: the file itself in snapshots/, blobs/ empty. */
+static void plain_files_in_snapshots_are_adopted(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    model = model_file("model.bin");
+
+    make_python_cache(&model, model_text);
+    CHECK(rename(at(blob_of(&model)), at(REPO "/snapshots/" COMMIT_A "/model.bin")) == 0);
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(look_at(repo, &model).state == STORE_UNVERIFIED);
+    CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
+    CHECK(look_at(repo, &model).state == STORE_PRESENT);
+    CHECK(count_names(REPO "/blobs") == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void readers_never_see_a_ref_without_its_files(void)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    mkdir(at(REPO), 0755);
+    mkdir(at(REPO "/refs"), 0755);
+    put_text(REPO "/refs/main", COMMIT_B "\n");
+    CHECK(publish_text(repo, "f", "1", &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK_STR(text_of(REPO "/refs/main"), COMMIT_A);
+    CHECK(count_names(REPO "/refs") == 1);
+    unlink(at(REPO "/refs/main"));
+    mkdir(at(REPO "/refs/main"), 0755);
+    mkdir(at(REPO "/refs/main/x"), 0755);
+    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == -1 && err.kind == ERR_IO);
+    CHECK_HAS(err.text, "refs/main");
+    store_repo_close(repo);
+    store_free(store);
+}
+
+int main(void)
+{
+    tree_files_are_pythons();
+    damaged_trees_are_no_listing();
+    a_snapshot_is_links_to_blobs();
+    a_new_commit_links_what_it_kept();
+    a_cache_made_by_python_is_adopted();
+    shared_blobs_count_but_links_out_do_not();
+    without_symlinks_names_are_hard_links();
+    plain_files_in_snapshots_are_adopted();
+    readers_never_see_a_ref_without_its_files();
+    volume_remove();
+    return check_end("test_store_cache");
+}

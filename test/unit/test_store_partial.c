@@ -1,0 +1,538 @@
+/* A partial survives its process, is resumed by exactly one, and is never taken for a file. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "store_lease.h"
+#include "volume.h"
+
+enum { PART = 1 << 20, SIZE = 4 * PART };
+
+static struct err err;
+static char       data[SIZE];
+
+static struct store_file big_file(const char *path)
+{
+    return file_of(path, data, SIZE, DIGEST_SHA256);
+}
+
+static const char *stem_of(const struct store_file *file, const char *instance, const char *suffix)
+{
+    static char name[4][200];
+    static int  next;
+    char        hex[DIGEST_HEX_MAX], *p = name[next++ % 4];
+
+    digest_to_hex(&file->digest, hex);
+    snprintf(p, 200, ".hf-init/partials/%s.%s%s", hex, instance, suffix);
+    return p;
+}
+
+/* What a process does before it is killed. */
+struct life {
+    unsigned    parts_marked; /* bits */
+    unsigned    parts_synced;
+    const char *boot_id;
+    bool        takes_lease;
+    int         tell_fd; /* its instance goes there */
+    bool        stays;   /* until killed */
+};
+
+static int live(void *user)
+{
+    struct life              *life = user;
+    struct store_options      options = volume_options();
+    struct store             *store;
+    struct store_repo        *repo;
+    struct store_lease       *lease = NULL;
+    struct store_lease_holder holder;
+    struct store_partial     *p;
+    struct store_file         file = big_file("model.bin");
+
+    options.boot_id = life->boot_id;
+    if (store_new(&options, &store, &err))
+        return 1;
+    repo = open_repo(store, false, COMMIT_A);
+    if (life->takes_lease &&
+        store_lease_try(store, STR("key"), "default.status.json", &lease, &holder, &err) != 1)
+        return 2;
+    if (store_partial_open(repo, &file, &p, &err))
+        return 3;
+    for (unsigned i = 0; i < 4; i++) {
+        struct range r = {i * PART, (i + 1) * PART};
+
+        if (!((life->parts_marked | life->parts_synced) & (1u << i)))
+            continue;
+        if (store_partial_write(p, data + r.begin, PART, r.begin, &err) ||
+            store_partial_mark(p, r, &err))
+            return 4;
+        if ((life->parts_synced & (1u << i)) && store_partial_sync(p, &err))
+            return 5;
+    }
+    if (life->tell_fd > 0 && write(life->tell_fd, store_instance(store), 17) != 17)
+        return 6;
+    while (life->stays)
+        pause();
+    return 0; /* without closing anything */
+}
+
+static void resumed_exactly_where_it_was_killed(void)
+{
+    struct life           life = {.parts_marked = 5};
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+    struct store_view     view;
+
+    volume_new();
+    CHECK(in_child(live, &life) == 0);
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    view = look_at(repo, &file);
+    CHECK(view.state == STORE_PARTIAL);
+    CHECK_U64(view.have_bytes, 2 * PART);
+    CHECK(view.allocated_bytes >= 2 * PART);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), 2 * PART);
+    CHECK(range_set_covers(store_partial_done(p), (struct range){2 * PART, 3 * PART}));
+    CHECK(count_names(".hf-init/partials") == 2);
+    CHECK(is_there(stem_of(&file, store_instance(store), ".part")));
+    CHECK(store_partial_write(p, data + PART, PART, PART, &err) == 0);
+    CHECK(store_partial_write(p, data + 3 * PART, PART, 3 * PART, &err) == 0);
+    CHECK(store_partial_publish(p, &err) == 0);
+    CHECK(memcmp(text_of("models/tiny/model.bin"), data, SIZE) == 0);
+    CHECK(count_names(".hf-init/partials") == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void after_a_reboot_only_what_was_synced_counts(void)
+{
+    struct life          life = {.parts_synced = 1, .parts_marked = 6, .boot_id = "before"};
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    file = big_file("model.bin");
+
+    volume_new();
+    CHECK(in_child(live, &life) == 0);
+    options.boot_id = "after";
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK_U64(look_at(repo, &file).have_bytes, PART);
+    store_repo_close(repo);
+    store_free(store);
+    options.boot_id = "before";
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK_U64(look_at(repo, &file).have_bytes, 3 * PART);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* The journal torn all over (test_journal.c does every byte): what is resumed was written. */
+static void a_torn_journal_is_never_believed_too_much(void)
+{
+    struct life          life = {.parts_marked = 15};
+    struct store_options options = volume_options();
+    struct store_file    file = big_file("model.bin");
+    size_t               len = 1;
+
+    for (size_t cut = 0; cut < len; cut += 5) {
+        struct store         *store;
+        struct store_repo    *repo;
+        char                  instance[17], journal[600];
+        int                   tell[2];
+        struct stat           st;
+        struct store_partial *p;
+
+        volume_new();
+        if (pipe(tell) != 0)
+            exit(2);
+        life.tell_fd = tell[1];
+        CHECK(in_child(live, &life) == 0);
+        CHECK(read(tell[0], instance, 17) == 17);
+        close(tell[0]);
+        close(tell[1]);
+        snprintf(journal, sizeof(journal), "%s", at(stem_of(&file, instance, ".journal")));
+        CHECK(stat(journal, &st) == 0);
+        len = (size_t)st.st_size;
+        CHECK(truncate(journal, (off_t)cut) == 0);
+        store = open_store(&options);
+        repo = open_repo(store, false, COMMIT_A);
+        CHECK(look_at(repo, &file).have_bytes <= 3 * PART);
+        CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+        CHECK(count_names(".hf-init/partials") <= 2); /* the useless one made room */
+        store_partial_close(p);
+        store_repo_close(repo);
+        store_free(store);
+    }
+}
+
+static void an_unfit_partial_is_not_resumed(void)
+{
+    struct life          life = {.parts_marked = 15};
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct store_file    file = big_file("model.bin");
+    char                 instance[17];
+    int                  tell[2];
+
+    volume_new();
+    if (pipe(tell) != 0)
+        exit(2);
+    life.tell_fd = tell[1];
+    CHECK(in_child(live, &life) == 0);
+    CHECK(read(tell[0], instance, 17) == 17);
+    close(tell[0]);
+    close(tell[1]);
+    CHECK(truncate(at(stem_of(&file, instance, ".part")), SIZE - 1) == 0);
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(look_at(repo, &file).state == STORE_MISSING);
+    CHECK(truncate(at(stem_of(&file, instance, ".part")), SIZE) == 0);
+    CHECK(look_at(repo, &file).state == STORE_PARTIAL);
+    file.size_bytes--; /* same digest, another size: a listing that lies */
+    CHECK(look_at(repo, &file).state == STORE_MISSING);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void a_living_ones_partial_is_left_alone(void)
+{
+    struct life           life = {.parts_marked = 3, .takes_lease = true, .stays = true};
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+    char                  instance[17];
+    int                   tell[2];
+    pid_t                 pid;
+
+    volume_new();
+    if (pipe(tell) != 0)
+        exit(2);
+    life.tell_fd = tell[1];
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        _exit(live(&life));
+    CHECK(read(tell[0], instance, 17) == 17);
+    close(tell[0]);
+    close(tell[1]);
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), 0);
+    CHECK(is_there(stem_of(&file, instance, ".part")));
+    CHECK(store_sweep(store, NULL, NULL, &err) == 0);
+    CHECK(is_there(stem_of(&file, instance, ".part")));
+    CHECK(is_there(stem_of(&file, store_instance(store), ".part")));
+    store_partial_discard(p);
+    CHECK(count_names(".hf-init/partials") == 2);
+    store_repo_close(repo);
+    store_free(store);
+
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), 2 * PART);
+    store_partial_close(p);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static uint64_t fake_now_ms = 1000;
+static uint64_t fake_now(void *user)
+{
+    (void)user;
+    return fake_now_ms;
+}
+
+/* Stopped for ten minutes, its partial taken over; then it wakes up. */
+static void who_wakes_up_too_late_stops(void)
+{
+    struct store_options  options = volume_options();
+    struct store         *sleeper, *taker;
+    struct store_repo    *a, *b;
+    struct store_partial *p, *q;
+    struct store_file     file = big_file("model.bin");
+
+    volume_new();
+    options.clock.now_ms = fake_now;
+    sleeper = open_store(&options);
+    a = open_repo(sleeper, false, COMMIT_A);
+    CHECK(store_partial_open(a, &file, &p, &err) == 0);
+    CHECK(store_partial_write(p, data, PART, 0, &err) == 0);
+    CHECK(store_partial_mark(p, (struct range){0, PART}, &err) == 0);
+
+    taker = open_store(&options); /* sleeper has no lease, so it counts as dead */
+    b = open_repo(taker, false, COMMIT_A);
+    CHECK(store_partial_open(b, &file, &q, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(q)), PART);
+
+    fake_now_ms += 600000;
+    CHECK(store_partial_write(p, data, PART, 0, &err) == -1 && err.kind == ERR_LOCKED);
+    CHECK(store_partial_publish(p, &err) == -1 && err.kind == ERR_LOCKED);
+    CHECK(store_partial_write(q, data, SIZE, 0, &err) == 0);
+    CHECK(store_partial_publish(q, &err) == 0);
+    CHECK(memcmp(text_of("models/tiny/model.bin"), data, SIZE) == 0);
+    store_repo_close(a);
+    store_repo_close(b);
+    store_free(sleeper);
+    store_free(taker);
+}
+
+static void a_closed_one_is_resumed_in_the_same_process(void)
+{
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p, *q;
+    struct store_file     file = big_file("model.bin");
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK(store_partial_open(repo, &file, &q, &err) == 0); /* another repo's same file */
+    CHECK(store_partial_write(p, data, PART, 0, &err) == 0);
+    CHECK(store_partial_mark(p, (struct range){0, PART}, &err) == 0);
+    store_partial_close(p);
+    store_partial_discard(q);
+    CHECK(look_at(repo, &file).state == STORE_PARTIAL);
+    store_sweep(store, NULL, NULL, &err);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), PART);
+    store_partial_discard(p);
+    CHECK(look_at(repo, &file).state == STORE_MISSING);
+    CHECK(count_names(".hf-init/partials") == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void sweeping_takes_what_nobody_can_want(void)
+{
+    static const char *const stray[] = {
+        ".hf-init/partials/8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d.0123456789abcdef.part",
+        ".hf-init/partials/8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d.0123456789abcdee-2.journal",
+        ".hf-init/temp/0123456789abcdef.12",
+    };
+    static const char *const foreign[] = {
+        ".hf-init/partials/notes.txt",
+        ".hf-init/partials/8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d.0123456789abcdef.part2",
+        ".hf-init/temp/readme",
+    };
+    struct life               life = {.parts_marked = 1};
+    struct store_options      options = volume_options();
+    struct store             *store;
+    struct store_repo        *repo, *other;
+    struct timespec           last_week[2] = {{1000000000, 0}, {1000000000, 0}};
+    struct store_file         file = big_file("model.bin");
+    char                      instance[17];
+    int                       tell[2];
+    struct store_repo_options wish = {
+        .id = STR("acme/other"), .path = STR("other"), .revision = STR("main"), .commit = COMMIT_A};
+
+    volume_new();
+    if (pipe(tell) != 0)
+        exit(2);
+    life.tell_fd = tell[1];
+    CHECK(in_child(live, &life) == 0); /* a partial of models/tiny */
+    CHECK(read(tell[0], instance, 17) == 17);
+    close(tell[0]);
+    close(tell[1]);
+    for (size_t i = 0; i < CHECK_COUNT(stray); i++)
+        put_text(stray[i], "x");
+    for (size_t i = 0; i < CHECK_COUNT(foreign); i++)
+        put_text(foreign[i], "x");
+
+    store = open_store(&options); /* a run of another repo */
+    CHECK(store_repo_open(store, &wish, &other, &err) == 0);
+    CHECK(store_sweep(store, NULL, NULL, &err) > 0);
+    for (size_t i = 0; i < CHECK_COUNT(stray); i++)
+        CHECK(!is_there(stray[i]));
+    for (size_t i = 0; i < CHECK_COUNT(foreign); i++)
+        CHECK(is_there(foreign[i]));
+    CHECK(is_there(stem_of(&file, instance, ".part"))); /* its pod may be starting again */
+    CHECK(utimensat(AT_FDCWD, at(stem_of(&file, instance, ".part")), last_week, 0) == 0);
+    store_sweep(store, NULL, NULL, &err);
+    CHECK(!is_there(stem_of(&file, instance, ".part")));
+    CHECK(!is_there(stem_of(&file, instance, ".journal")));
+    store_repo_close(other);
+    store_free(store);
+
+    volume_new();
+    CHECK(pipe(tell) == 0);
+    life.tell_fd = tell[1];
+    CHECK(in_child(live, &life) == 0);
+    close(tell[0]);
+    close(tell[1]);
+    store = open_store(&options); /* a run of the same repo that did not want it any more */
+    repo = open_repo(store, false, COMMIT_B);
+    CHECK(store_sweep(store, NULL, NULL, &err) >= PART);
+    CHECK(count_names(".hf-init/partials") == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* --- threads --- */
+
+struct writer {
+    struct store_partial *p;
+    unsigned              index;
+};
+
+static void *write_stripes(void *user)
+{
+    struct writer *w = user;
+    struct err     e = {0};
+
+    for (uint64_t at_byte = w->index * 16384; at_byte < SIZE; at_byte += 4 * 16384) {
+        struct range r = {at_byte, at_byte + 16384};
+
+        if (store_partial_write(w->p, data + at_byte, 16384, at_byte, &e) ||
+            store_partial_mark(w->p, r, &e) ||
+            (at_byte % PART == 0 && store_partial_sync(w->p, &e)))
+            return w;
+    }
+    return NULL;
+}
+
+static void many_threads_write_one_partial(void)
+{
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+    struct writer         writer[4];
+    pthread_t             thread[4];
+    void                 *failed;
+
+    volume_new();
+    options.drop_cache = true;
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    for (unsigned i = 0; i < 4; i++) {
+        writer[i] = (struct writer){p, i};
+        pthread_create(&thread[i], NULL, write_stripes, &writer[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(thread[i], &failed);
+        CHECK(failed == NULL);
+    }
+    store_partial_close(p);
+    CHECK_U64(look_at(repo, &file).have_bytes, SIZE);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), SIZE);
+    CHECK(store_partial_publish(p, &err) == 0);
+    CHECK(memcmp(text_of("models/tiny/model.bin"), data, SIZE) == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+struct small {
+    struct store_repo *repo;
+    unsigned           index;
+};
+
+static void *publish_many(void *user)
+{
+    struct small *s = user;
+    struct err    e = {0};
+    char          path[64], text[64];
+
+    for (unsigned i = 0; i < 50; i++) {
+        snprintf(path, sizeof(path), "d%u/%u.txt", i % 7, s->index * 1000 + i);
+        snprintf(text, sizeof(text), "text %u", i); /* the same in every thread */
+        if (publish_text(s->repo, path, text, &e))
+            return s;
+    }
+    return NULL;
+}
+
+static void many_threads_publish_small_files(bool is_cache)
+{
+    struct store_options options = volume_options();
+    struct store        *store;
+    struct store_repo   *repo;
+    struct small         small[4];
+    pthread_t            thread[4];
+    void                *failed;
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, is_cache, COMMIT_A);
+    for (unsigned i = 0; i < 4; i++) {
+        small[i] = (struct small){repo, i};
+        pthread_create(&thread[i], NULL, publish_many, &small[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(thread[i], &failed);
+        CHECK(failed == NULL);
+    }
+    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    for (unsigned i = 0; i < 200; i++) {
+        char              path[64], text[64];
+        struct store_file file;
+
+        snprintf(path, sizeof(path), "d%u/%u.txt", i % 50 % 7, i / 50 * 1000 + i % 50);
+        snprintf(text, sizeof(text), "text %u", i % 50);
+        file = text_file(path, text);
+        CHECK(look_at(repo, &file).state == STORE_PRESENT);
+    }
+    CHECK(count_names(".hf-init/partials") == 0 && count_names(".hf-init/temp") == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+static void a_full_disk_leaves_no_partial(void)
+{
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    file.size_bytes = 1ull << 45; /* no such disk here */
+    CHECK(store_partial_open(repo, &file, &p, &err) == -1);
+    CHECK(err.kind == ERR_DISK_FULL || err.kind == ERR_TOO_LARGE);
+    CHECK(count_names(".hf-init/partials") == 0);
+    file.size_bytes = 10;
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK(store_partial_write(p, data, 11, 0, &err) == -1 && err.kind == ERR_INTERNAL);
+    CHECK(store_partial_write(p, data, 1, UINT64_MAX, &err) == -1);
+    store_partial_discard(p);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+int main(void)
+{
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (char)(i * 2654435761u >> 13);
+    resumed_exactly_where_it_was_killed();
+    after_a_reboot_only_what_was_synced_counts();
+    a_torn_journal_is_never_believed_too_much();
+    an_unfit_partial_is_not_resumed();
+    a_living_ones_partial_is_left_alone();
+    who_wakes_up_too_late_stops();
+    a_closed_one_is_resumed_in_the_same_process();
+    sweeping_takes_what_nobody_can_want();
+    many_threads_write_one_partial();
+    many_threads_publish_small_files(false);
+    many_threads_publish_small_files(true);
+    a_full_disk_leaves_no_partial();
+    volume_remove();
+    return check_end("test_store_partial");
+}
