@@ -497,13 +497,19 @@ static int explain_code(struct request *r)
 static bool retry_as_relative(struct request *r)
 {
     struct url url;
+    CURL      *fresh;
 
     if (r->code != CURLE_COULDNT_RESOLVE_HOST || !r->absolute_name ||
         !url_parse(buf_view(&r->url), &url))
         return false;
     buf_printf(&r->http->relative_hosts, "\n%.*s\n", STR_ARG(url.host));
-    set_connect_to(r, &url);
     curl_multi_remove_handle(r->http->multi, r->easy);
+    fresh = curl_easy_duphandle(r->easy); /* curl 8.14 leaks a name per second look-up of a handle */
+    if (!fresh)
+        die("out of memory (curl_easy_duphandle)");
+    curl_easy_cleanup(r->easy);
+    r->easy = fresh;
+    set_connect_to(r, &url);
     r->error_text[0] = '\0';
     if (curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
         die("curl_multi_add_handle failed");

@@ -149,6 +149,13 @@ static bool is_service_link(struct str name)
     return str_find(name, STR("_SERVICE_PORT_"), 0) >= 0 || str_find(name, STR("_PORT_"), 0) >= 0;
 }
 
+/* What our own env file says (report_env.c): a container that sourced it may run us again. */
+static bool is_of_env_file(struct str name)
+{
+    return str_has_prefix(name, STR("HF_INIT_MODEL_PATH")) ||
+           str_has_prefix(name, STR("HF_INIT_COMMIT"));
+}
+
 static bool find_variable(struct str name, enum spec_scope *scope, size_t *row)
 {
     char variable[SPEC_NAME_TEXT];
@@ -215,7 +222,7 @@ static int take_variable(struct spec_draft *d, struct str name, struct str text)
         return text.len ? take_repos(d, text, false, &place) : 0;
     if (find_variable(name, &scope, &row)) /* an empty one counts as unset */
         return text.len ? take_value(d, scope, row, text, false, &place) : 0;
-    if (is_service_link(name))
+    if (is_service_link(name) || is_of_env_file(name))
         return 0;
     return fail_variable(d, name);
 }

@@ -138,9 +138,12 @@ fail:
     return -1;
 }
 
-/* Is the holder of this claim gone? fd: the claim, opened by us. Fills idle_ms. */
-static int claim_is_dead(struct store *store, int fd, struct claim *claim, bool *dead,
-                         struct err *err)
+enum verdict { LIVING, DEAD_BY_LOCK, DEAD_BY_TIME };
+
+/* Is the holder of this claim gone? fd: the claim, opened by us; locked with DEAD_BY_LOCK. Fills
+ * idle_ms. */
+static int judge_claim(struct store *store, int fd, struct claim *claim, enum verdict *verdict,
+                       struct err *err)
 {
     int64_t now_ns, idle_ns;
 
@@ -148,11 +151,13 @@ static int claim_is_dead(struct store *store, int fd, struct claim *claim, bool 
         return -1;
     idle_ns = now_ns - inventory_mtime_ns(&claim->st);
     claim->holder.idle_ms = idle_ns > 0 ? (uint64_t)idle_ns / 1000000 : 0;
-    *dead = idle_ns > DEAD_AFTER_NS;
+    *verdict = LIVING;
     /* On this kernel a lock goes with its process. Across nodes that is hearsay. */
-    if (!*dead && strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
-        locks_exclude(store))
-        *dead = try_lock(store, fd) == 0;
+    if (strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
+        locks_exclude(store) && try_lock(store, fd) == 0)
+        *verdict = DEAD_BY_LOCK;
+    else if (idle_ns > DEAD_AFTER_NS)
+        *verdict = DEAD_BY_TIME;
     return 0;
 }
 
@@ -236,18 +241,24 @@ static int claim_free_name(struct store *store, const char *name, const char *te
     return names_ours(store, name, fd, err);
 }
 
-/* The holder in *dead_fd is gone: replaces its claim unless another one did. 1, 0, -1. */
-static int replace_dead(struct store *store, const char *name, int dead_fd, const char *temp,
-                        int fd, struct err *err)
+/* The holder of the claim in dead_fd is gone: replaces it unless another one did. 1, 0, -1.
+ * With the lock on the old claim there is no rival: it was found on this kernel, and those on
+ * other nodes may not judge yet. Without it, whoever fails to lock lets the one that has the lock
+ * go first, and all wait until the last rename is done before they look whose it was. */
+static int replace_dead(struct store *store, const char *name, int dead_fd, enum verdict verdict,
+                        const char *temp, int fd, struct err *err)
 {
-    bool locked = locks_exclude(store) && try_lock(store, dead_fd) == 0;
-    int  rc = names_ours(store, name, dead_fd, err); /* still the one that we judged? */
+    bool by_lock = verdict == DEAD_BY_LOCK;
+    int  rc;
 
+    if (!by_lock && locks_exclude(store) && try_lock(store, dead_fd) != 0)
+        wait_for_rivals();
+    rc = names_ours(store, name, dead_fd, err); /* still the one that we judged? */
     if (rc != 1)
         return rc;
     if (fs_rename_at(store->place->temp_fd, temp, store->place->state_fd, name, err))
         return -1;
-    if (!locked) /* with the lock on the old claim there are no rivals on this node */
+    if (!by_lock)
         wait_for_rivals();
     return names_ours(store, name, fd, err);
 }
@@ -258,21 +269,21 @@ static int try_once(struct store *store, const char *name, const char *status_na
 {
     struct claim claim;
     struct err   ignored;
+    enum verdict verdict = LIVING;
     char         temp[64];
-    bool         dead = false;
     int          other = -1, there, rc = -1;
 
     there = open_claim(store, name, &other, &claim, err);
-    if (there < 0 || (there && claim_is_dead(store, other, &claim, &dead, err)))
+    if (there < 0 || (there && judge_claim(store, other, &claim, &verdict, err)))
         goto out;
-    if (there && !dead) {
+    if (there && verdict == LIVING) {
         *holder = claim.holder;
         rc = 0;
         goto out;
     }
     if (write_claim(store, status_name, temp, fd, err))
         goto out;
-    rc = there ? replace_dead(store, name, other, temp, *fd, err)
+    rc = there ? replace_dead(store, name, other, verdict, temp, *fd, err)
                : claim_free_name(store, name, temp, *fd, err);
     if (rc != 1) {
         fs_close(fd);
@@ -364,7 +375,7 @@ static int visit_lease(const char *name, void *user, struct err *err)
     struct census *census = user;
     struct claim   claim;
     char           rel[300];
-    bool           dead = false;
+    enum verdict   verdict = LIVING;
     int            fd = -1, rc;
 
     if (!str_has_suffix(str_from(name), STR(".lease")))
@@ -373,8 +384,8 @@ static int visit_lease(const char *name, void *user, struct err *err)
     rc = open_claim(census->store, rel, &fd, &claim, err);
     if (rc == 1 && claim.holder.instance[0]) {
         if (strcmp(claim.holder.instance, census->store->instance) != 0)
-            rc = claim_is_dead(census->store, fd, &claim, &dead, err) ? -1 : 0;
-        if (rc >= 0 && !dead)
+            rc = judge_claim(census->store, fd, &claim, &verdict, err);
+        if (rc >= 0 && verdict == LIVING)
             name_set_add(census->instances, claim.holder.instance);
     }
     fs_close(&fd);

@@ -8,7 +8,7 @@
 enum {
     /* A run stops within 2 s. One that does not hangs, perhaps in a dead NFS server: leave with the
      * right code rather than be killed with the wrong one. */
-    PATIENCE_S = 5,
+    PATIENCE_S = 2,
     THREAD_STACK_BYTES = 256 * 1024,
 };
 
@@ -40,7 +40,7 @@ static void leave(const char *why, size_t len, int signal)
 
 static void *watch(void *user)
 {
-    static const char     late[] = "hf-init: did not stop within 5 s, leaving at once\n";
+    static const char     late[] = "hf-init: did not stop within 2 s, leaving at once\n";
     struct signals       *s = user;
     const struct timespec patience = {.tv_sec = PATIENCE_S};
     int                   first = 0, second;
