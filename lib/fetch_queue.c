@@ -219,6 +219,8 @@ static void fail_locked(struct queue *q, struct fetch_file *f, const struct err 
     if (!f->place->failed && !atomic_load(&q->stopping)) {
         f->place->failed = true;
         f->place->err = *err;
+        if (str_find(str_from(err->text), f->plan->path, 0) < 0)
+            err_wrap(&f->place->err, "%.*s", STR_ARG(f->plan->path));
         snprintf(f->place->err.file, sizeof(f->place->err.file), "%.*s", STR_ARG(f->plan->path));
     }
     for (struct fetch_file *s = f->next_same; s; s = s->next_same)

@@ -196,20 +196,6 @@ int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry,
     return rc;
 }
 
-bool plan_has(const struct plan *plan, size_t repo, struct str path)
-{
-    size_t low = plan->repo[repo].first, end = low + plan->repo[repo].count, high = end;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (str_cmp(plan->file[middle].path, path) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < end && str_eq(plan->file[low].path, path);
-}
-
 /* --- shares --- */
 
 static int larger_first(const void *a, const void *b, void *user)

@@ -55,9 +55,6 @@ void plan_release(struct plan *plan);
 int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry, size_t count,
                   struct err *err);
 
-/* Is this path among the repo's selected files? */
-bool plan_has(const struct plan *plan, size_t repo, struct str path);
-
 /* Leaves only this process's share to be fetched: files dealt out by size, so that shares are even.
  * Deterministic: every shard computes the same deal. */
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count);

@@ -116,7 +116,7 @@ static int matches_marker(struct snapshot *s, size_t i, struct err *err)
     if (s->repo[i].failed || !marker_has(s, i))
         return 0;
     if (!s->repo[i].listed) {
-        rc = snapshot_list_from_volume(s, i, true, err);
+        rc = snapshot_list_from_volume(s, i, err);
         if (rc <= 0)
             return rc;
     }
@@ -250,42 +250,42 @@ static bool has_work(struct snapshot *s)
     return missing > 0;
 }
 
-static struct store_tree_entry *tree_of(struct snapshot *s, size_t i, size_t *count)
+static struct store_tree_entry *tree_of(struct snapshot *s, size_t i, bool *masked)
 {
     const struct fetch_listing *listing = &s->repo[i].listing;
-    const struct plan_repo     *repo = &s->plan.repo[i];
-    bool                        whole = repo->count == repo->listed;
     struct store_tree_entry    *tree = mem_alloc(listing->count * sizeof(*tree));
 
-    *count = 0;
+    *masked = false;
     for (size_t k = 0; k < listing->count; k++) {
-        const struct hub_entry  *e = &listing->entry[k];
-        struct store_tree_entry *t = &tree[*count];
-        char                     hex[DIGEST_HEX_MAX];
+        const struct hub_entry *e = &listing->entry[k];
+        char                    hex[DIGEST_HEX_MAX];
 
-        if (!whole && !plan_has(&s->plan, i, e->path))
-            continue;
-        if (e->xet_masked) { /* Python refuses to keep such a listing, and so do we */
-            free(tree);
-            *count = 0;
-            return NULL;
-        }
-        *t = (struct store_tree_entry){e->path, e->size_bytes, e->oid, {"", 0}, e->xet_hash};
+        tree[k] = (struct store_tree_entry){e->path, e->size_bytes, e->oid, {"", 0}, e->xet_hash};
+        *masked |= e->xet_masked;
         if (e->is_lfs) {
             digest_to_hex(&e->digest, hex);
-            t->lfs_sha256 = arena_str(&s->arena, str_from(hex));
+            tree[k].lfs_sha256 = arena_str(&s->arena, str_from(hex));
         }
-        (*count)++;
     }
     return tree;
 }
 
+/* Python takes every file of trees/COMMIT.json that an offline reader asks for and the volume lacks
+ * for missing, so after a selection the listing helps only readers of the bare commit, who do not
+ * get in without one. A masked listing it would throw away. */
+static bool is_for_python(const struct snapshot *s, size_t i, bool masked)
+{
+    const struct plan_repo *repo = &s->plan.repo[i];
+
+    return !masked && (repo->count == repo->listed || repo_is_commit(repo->spec->revision));
+}
+
 static int finish_repo(struct snapshot *s, size_t i, struct err *err)
 {
-    const struct plan_repo  *repo = &s->plan.repo[i];
-    size_t                   count;
-    struct store_tree_entry *tree = tree_of(s, i, &count);
-    int rc = store_repo_finish(s->repo[i].store, tree, count, repo->count == repo->listed, err);
+    bool                     masked;
+    struct store_tree_entry *tree = tree_of(s, i, &masked);
+    int rc = store_repo_finish(s->repo[i].store, tree, s->repo[i].listing.count,
+                               is_for_python(s, i, masked), err);
 
     free(tree);
     if (rc == 0)

@@ -57,7 +57,7 @@ static inline bool snapshot_is_cache(const struct snapshot *s)
 /* Commits of all repos that are not known yet, and with `trees` their listings too. */
 int  snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
 /* Fills the listing of one repo from what an earlier run left. 1, 0 not there, -1. */
-int  snapshot_list_from_volume(struct snapshot *s, size_t i, bool selection_too, struct err *err);
+int  snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err);
 /* Everything that speaks to the network: TLS roots, libcurl, fetch. Once, and only if needed. */
 int  snapshot_connect(struct snapshot *s, struct err *err);
 int  snapshot_open_repo(struct snapshot *s, size_t i, struct err *err);

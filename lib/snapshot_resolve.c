@@ -101,7 +101,7 @@ static int add_tree_entry(const struct store_tree_entry *from, void *user, struc
     return 0;
 }
 
-int snapshot_list_from_volume(struct snapshot *s, size_t i, bool selection_too, struct err *err)
+int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err)
 {
     struct repo_run   *run = &s->repo[i];
     struct tree_reader reader = {.listing = &run->listing};
@@ -110,7 +110,7 @@ int snapshot_list_from_volume(struct snapshot *s, size_t i, bool selection_too, 
     fetch_listing_release(&run->listing);
     if (snapshot_open_repo(s, i, err))
         return -1;
-    rc = store_read_tree(run->store, selection_too, add_tree_entry, &reader, err);
+    rc = store_read_tree(run->store, add_tree_entry, &reader, err);
     if (rc <= 0)
         fetch_listing_release(&run->listing);
     run->listed = rc > 0;
@@ -134,7 +134,7 @@ static int resolve_from_volume(struct snapshot *s, size_t i, struct err *err)
         if (rc <= 0)
             return rc;
     }
-    return snapshot_list_from_volume(s, i, true, err);
+    return snapshot_list_from_volume(s, i, err);
 }
 
 /* --- asking the Hub --- */
@@ -269,7 +269,7 @@ int snapshot_resolve(struct snapshot *s, bool trees, struct err *err)
             continue;
         }
         if (trees && has_commit(s, i)) { /* a commit's listing never changes */
-            int rc = snapshot_list_from_volume(s, i, false, err);
+            int rc = snapshot_list_from_volume(s, i, err);
             if (rc < 0)
                 return -1;
             if (rc > 0)

@@ -139,20 +139,17 @@ struct store_tree_entry {
     struct str  xet_hash;
 };
 /* After all files of the repo are published: makes renames durable, writes trees (NULL: none), refs,
- * tags and the inventory. The tree may be a selection, since offline readers miss every file that
- * it lists and the volume lacks; tree_is_whole says that it is all of the commit. */
+ * tags and the inventory. `tree` is all of the commit, selected or not; is_public puts it where
+ * Python looks, else it is kept for ourselves. */
 int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
-                      size_t tree_count, bool tree_is_whole, struct err *err);
+                      size_t tree_count, bool is_public, struct err *err);
 /* The renames so far, made durable; for a run that publishes some files of the repo and leaves the rest
  * to others (shards). */
 int store_repo_sync(struct store_repo *repo, struct err *err);
-/* The whole listing an earlier run (or Python) left for this commit, so that a pinned revision
- * needs no request: calls visit for each entry. With selection_too, a listing of only what the last
- * run selected will do: the caller compares it with its marker. Must work with hub_metadata false
- * too (then it is a private file below .hf-init). 1 there, 0 not, -1 what visit said. */
+/* The listing an earlier run (or Python) left for this commit, so that a pinned revision needs no
+ * request: calls visit for each entry. 1 there, 0 not, -1 what visit said. */
 typedef int store_tree_fn(const struct store_tree_entry *entry, void *user, struct err *err);
-int store_read_tree(struct store_repo *repo, bool selection_too, store_tree_fn *visit, void *user,
-                    struct err *err);
+int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err);
 
 /* Where this repo's bytes go: free space there. */
 int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *err);

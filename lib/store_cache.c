@@ -56,7 +56,7 @@ static int stat_blob(struct store_repo *repo, const char *path, struct stat *st,
 {
     struct buf  below_target = {0};
     struct stat link;
-    int         there = fs_exists_at(repo->root_fd, path, &link, err);
+    int         there = store_repo_look_at(repo, path, &link, err);
 
     *st = link;
     if (there == 1 && S_ISLNK(link.st_mode)) {

@@ -57,6 +57,12 @@ struct store {
 
 struct store_layout;
 
+/* A folder below the repo's that was looked into, open for the next look. */
+struct looked {
+    char folder[4096];
+    int  fd; /* -1: none */
+};
+
 struct store_repo {
     struct store              *store;
     struct store_place        *place;
@@ -71,8 +77,7 @@ struct store_repo {
     struct inventory inventory;
     int              append_fd;         /* of the inventory's file; -1 until something is noted */
     struct name_set  touched;           /* folders below root_fd whose entries changed */
-    char             look_folder[4096]; /* the folder that was looked into last … */
-    int              look_fd;           /* … or -1 */
+    struct looked    blobs_folder, last_folder; /* what store_look keeps open */
     bool             no_symlinks, no_hard_links; /* found out by trying */
 };
 
@@ -150,7 +155,7 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
 
 /* --- store_tree.c --- */
 int store_tree_write(struct store_repo *repo, const struct store_tree_entry *tree, size_t count,
-                     bool is_whole, struct err *err);
+                     bool is_public, struct err *err);
 
 /* --- store_lease.c --- */
 /* Adds the instances that a lease names and that are not known to be dead. */

@@ -117,6 +117,21 @@ struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
     return entry;
 }
 
+void inventory_merge(struct inventory *inv, const struct inventory *more)
+{
+    for (size_t i = 0; i < more->entry_count; i++) {
+        const struct inventory_entry *from = &more->entry[i];
+        struct inventory_entry       *to = entry_for(inv, from->path);
+
+        if (to->seen)
+            continue;
+        to->digest = from->digest;
+        to->size_bytes = from->size_bytes;
+        to->mtime_ns = from->mtime_ns;
+        to->commit = inventory_commit_index(inv, more->commit[from->commit]);
+    }
+}
+
 bool inventory_get_ref(const struct inventory *inv, struct str revision, char commit[41])
 {
     for (size_t i = 0; i < inv->ref_count; i++)

@@ -59,6 +59,8 @@ struct inventory_entry *inventory_find(const struct inventory *inv, struct str p
 struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
                                       const struct digest *digest, const struct stat *st,
                                       const char *commit);
+/* Takes from `more` what we did not see ourselves. */
+void inventory_merge(struct inventory *inv, const struct inventory *more);
 bool                    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
                                          const struct digest *digest);
 int64_t                 inventory_mtime_ns(const struct stat *st);

@@ -87,7 +87,7 @@ int store_repo_open(struct store *store, const struct store_repo_options *option
     struct store_repo *repo = mem_alloc(sizeof(*repo));
 
     repo->store = store;
-    repo->root_fd = repo->append_fd = repo->look_fd = -1;
+    repo->root_fd = repo->append_fd = repo->blobs_folder.fd = repo->last_folder.fd = -1;
     repo->layout = options->is_cache ? &store_layout_cache : &store_layout_dir;
     repo->no_symlinks = store->options.disable_symlinks;
     pthread_mutex_init(&repo->lock, NULL);
@@ -110,7 +110,8 @@ void store_repo_close(struct store_repo *repo)
 {
     if (!repo)
         return;
-    fs_close(&repo->look_fd);
+    fs_close(&repo->last_folder.fd);
+    fs_close(&repo->blobs_folder.fd);
     fs_close(&repo->append_fd);
     fs_close(&repo->root_fd);
     inventory_release(&repo->inventory);
@@ -208,11 +209,15 @@ int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err 
     return fs_make_dirs_at(repo->root_fd, folder, (mode_t)repo->store->options.dir_mode, err);
 }
 
-/* The folder of rel, kept open for the next one: listings come in order. 1, 0, -1. */
-static int look_folder(struct store_repo *repo, const char *rel, const char **base, struct err *err)
+/* The folder of rel, kept open for the next one: listings come in order, and every look into the
+ * cache asks for a blob, too. 1, 0, -1. */
+static int look_folder(struct store_repo *repo, const char *rel, int *fd, const char **base,
+                       struct err *err)
 {
-    const char *slash = strrchr(rel, '/');
-    char        folder[4096];
+    struct looked *looked = str_has_prefix(str_from(rel), STR("blobs/")) ? &repo->blobs_folder
+                                                                         : &repo->last_folder;
+    const char    *slash = strrchr(rel, '/');
+    char           folder[4096];
 
     if (open_root(repo, err))
         return -1;
@@ -220,31 +225,32 @@ static int look_folder(struct store_repo *repo, const char *rel, const char **ba
         return 0;
     *base = slash ? slash + 1 : rel;
     snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rel) : 1, slash ? rel : ".");
-    if (repo->look_fd >= 0 && strcmp(folder, repo->look_folder) == 0)
-        return 1;
-    fs_close(&repo->look_fd);
-    repo->look_fd = fs_open_dir_at(repo->root_fd, folder, err);
-    if (repo->look_fd < 0)
-        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
-    memcpy(repo->look_folder, folder, sizeof(folder));
+    if (looked->fd < 0 || strcmp(folder, looked->folder) != 0) {
+        fs_close(&looked->fd);
+        looked->fd = fs_open_dir_at(repo->root_fd, folder, err);
+        if (looked->fd < 0)
+            return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+        memcpy(looked->folder, folder, sizeof(folder));
+    }
+    *fd = looked->fd;
     return 1;
 }
 
 int store_repo_look_at(struct store_repo *repo, const char *rel, struct stat *st, struct err *err)
 {
     const char *base;
-    int         rc = look_folder(repo, rel, &base, err);
+    int         fd, rc = look_folder(repo, rel, &fd, &base, err);
 
-    return rc == 1 ? fs_exists_at(repo->look_fd, base, st, err) : rc;
+    return rc == 1 ? fs_exists_at(fd, base, st, err) : rc;
 }
 
 int store_repo_look_link(struct store_repo *repo, const char *rel, struct buf *text,
                          struct err *err)
 {
     const char *base;
-    int         rc = look_folder(repo, rel, &base, err);
+    int         fd, rc = look_folder(repo, rel, &fd, &base, err);
 
-    return rc == 1 ? fs_read_link_at(repo->look_fd, base, text, err) : rc;
+    return rc == 1 ? fs_read_link_at(fd, base, text, err) : rc;
 }
 
 /* --- what is there --- */
@@ -406,6 +412,8 @@ static int append_inventory(struct store_repo *repo, const struct inventory_entr
     int           rc = -1;
 
     inventory_name(repo, name);
+    if (repo->append_fd >= 0 && fstat(repo->append_fd, &st) == 0 && st.st_nlink == 0)
+        fs_close(&repo->append_fd); /* another shard wrote it anew */
     if (repo->append_fd < 0) {
         if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
                             err))
@@ -480,6 +488,21 @@ static int sync_touched(struct store_repo *repo, struct err *err)
     return 0;
 }
 
+/* What other shards of this run noted since we read the file. */
+static void merge_inventory(struct store_repo *repo, const char *name)
+{
+    struct inventory theirs = {0};
+    struct buf       text = {0};
+    struct err       ignored;
+
+    if (store_read_state(repo->store, name, INVENTORY_MAX_BYTES, &text, &ignored) == 1) {
+        inventory_parse(&theirs, buf_view(&text));
+        inventory_merge(&repo->inventory, &theirs);
+    }
+    inventory_release(&theirs);
+    buf_release(&text);
+}
+
 static int write_inventory(struct store_repo *repo, struct err *err)
 {
     struct store *store = repo->store;
@@ -492,6 +515,7 @@ static int write_inventory(struct store_repo *repo, struct err *err)
     if (!repo->inventory.changed)
         return 0;
     inventory_name(repo, name);
+    merge_inventory(repo, name);
     inventory_render(&repo->inventory, &text);
     fs_close(&repo->append_fd);
     rc = fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode, err);
@@ -512,10 +536,10 @@ int store_repo_sync(struct store_repo *repo, struct err *err)
 }
 
 int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
-                      size_t tree_count, bool tree_is_whole, struct err *err)
+                      size_t tree_count, bool is_public, struct err *err)
 {
     if (store_repo_ready(repo, err) ||
-        (tree && store_tree_write(repo, tree, tree_count, tree_is_whole, err)) ||
+        (tree && store_tree_write(repo, tree, tree_count, is_public, err)) ||
         repo->layout->finish(repo, err) || sync_touched(repo, err) || write_inventory(repo, err))
         return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
     return 0;

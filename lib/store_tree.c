@@ -1,9 +1,10 @@
 /* store_tree.c: trees/COMMIT.json, the listing of a commit that huggingface_hub keeps and offline
  * readers hold a snapshot against.
  *
- * Byte for byte what Python's json.dump(data, f, indent=1) writes for a whole commit. A listing of
- * a selection has one more key, which Python does not look at, so that we never take it for the
- * whole.
+ * Byte for byte what Python's json.dump(data, f, indent=1) writes, and always the whole commit:
+ * Python believes what it reads there, and an online reader of a shorter one would call a snapshot
+ * complete that lacks files. Where even the whole one would mislead (offline readers take every file
+ * that it lists and the volume lacks for missing), it is kept below .hf-init for ourselves.
  *
  * source  huggingface_hub, _tree_cache.py */
 #include <inttypes.h>
@@ -14,8 +15,6 @@
 #include "fs.h"
 #include "json.h"
 #include "store_internal.h"
-
-#define SELECTION_KEY "hf_init_selection"
 
 enum { TREE_MAX_BYTES = 64 << 20 };
 
@@ -75,8 +74,7 @@ static void add_entry(struct buf *out, const struct store_tree_entry *entry)
     buf_add_str(out, STR("\n  }"));
 }
 
-static void render(const struct store_tree_entry *tree, size_t count, bool is_whole,
-                   struct buf *out)
+static void render(const struct store_tree_entry *tree, size_t count, struct buf *out)
 {
     const struct store_tree_entry **sorted = mem_alloc((count + 1) * sizeof(*sorted));
 
@@ -90,17 +88,8 @@ static void render(const struct store_tree_entry *tree, size_t count, bool is_wh
         add_entry(out, sorted[i]);
     }
     buf_add_str(out, count ? STR("\n }") : STR("}"));
-    if (!is_whole)
-        buf_add_str(out, STR(",\n \"" SELECTION_KEY "\": true"));
     buf_add_str(out, STR("\n}"));
     free(sorted);
-}
-
-/* Our own mark stands at the end, so the text need not be parsed. */
-static bool is_selection(struct str text)
-{
-    return str_find(str_sub(text, text.len < 64 ? 0 : text.len - 64, text.len),
-                    STR("\"" SELECTION_KEY "\""), 0) >= 0;
 }
 
 /* Where readers look; and where only we do, if the user wants no metadata beside the files or the
@@ -137,7 +126,7 @@ static int write_private(struct store_repo *repo, struct str text, struct err *e
 
     private_path(repo, path);
     if (fs_read_small_at(store->place->state_fd, path, TREE_MAX_BYTES, &old, err) != 1 ||
-        (!str_eq(buf_view(&old), text) && (!is_selection(text) || is_selection(buf_view(&old))))) {
+        !str_eq(buf_view(&old), text)) {
         rc = fs_make_dirs_at(store->place->state_fd, "trees", (mode_t)store->options.dir_mode, err);
         if (rc == 0)
             rc = store_replace(store, store->place, store->place->state_fd, path, text, false, err);
@@ -158,25 +147,23 @@ static int write_public(struct store_repo *repo, struct str text, struct err *er
     there = fs_read_small_at(repo->root_fd, path, TREE_MAX_BYTES, &old, err);
     if (there < 0 && err->kind != ERR_TOO_LARGE && err->kind != ERR_PERMISSION)
         rc = -1;
-    /* A whole listing that is there knows more than a selection. */
-    else if (there != 1 || (!str_eq(buf_view(&old), text) &&
-                            (!is_selection(text) || is_selection(buf_view(&old)))))
+    else if (there != 1 || !str_eq(buf_view(&old), text))
         rc = store_repo_replace(repo, path, text, err);
     buf_release(&old);
     return rc;
 }
 
 int store_tree_write(struct store_repo *repo, const struct store_tree_entry *tree, size_t count,
-                     bool is_whole, struct err *err)
+                     bool is_public, struct err *err)
 {
     struct buf text = {0};
-    bool       is_public = repo->options.is_cache || repo->options.hub_metadata;
     int        rc;
 
+    is_public = is_public && (repo->options.is_cache || repo->options.hub_metadata);
     for (size_t i = 0; i < count; i++)
         if (tree[i].xet_hash.len && !str_is_hex(tree[i].xet_hash, 64))
             is_public = false;
-    render(tree, count, is_whole, &text);
+    render(tree, count, &text);
     rc = is_public ? write_public(repo, buf_view(&text), err)
                    : write_private(repo, buf_view(&text), err);
     buf_release(&text);
@@ -225,8 +212,8 @@ static int visit_files(const struct json *files, store_tree_fn *visit, void *use
     return 1;
 }
 
-static int read_tree(int dir_fd, const char *path, bool selection_too, store_tree_fn *visit,
-                     void *user, struct err *err)
+static int read_tree(int dir_fd, const char *path, store_tree_fn *visit, void *user,
+                     struct err *err)
 {
     struct buf   text = {0};
     struct json *root = NULL;
@@ -237,8 +224,7 @@ static int read_tree(int dir_fd, const char *path, bool selection_too, store_tre
     if (dir_fd < 0 || fs_read_small_at(dir_fd, path, TREE_MAX_BYTES, &text, &ignored) != 1 ||
         json_parse(buf_view(&text), &root, &ignored))
         goto out; /* missing or of no use: the Hub is asked instead */
-    if (json_u64(json_get(root, "format_version"), &version) && version == 1 &&
-        (selection_too || !json_get(root, SELECTION_KEY)))
+    if (json_u64(json_get(root, "format_version"), &version) && version == 1)
         rc = visit_files(json_get(root, "files"), visit, user, err);
 out:
     json_free(root);
@@ -246,16 +232,15 @@ out:
     return rc;
 }
 
-int store_read_tree(struct store_repo *repo, bool selection_too, store_tree_fn *visit, void *user,
-                    struct err *err)
+int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err)
 {
     char path[128];
     int  rc;
 
     tree_path(repo, path);
-    rc = read_tree(repo->root_fd, path, selection_too, visit, user, err);
+    rc = read_tree(repo->root_fd, path, visit, user, err);
     if (rc)
         return rc;
     private_path(repo, path);
-    return read_tree(repo->store->place->state_fd, path, selection_too, visit, user, err);
+    return read_tree(repo->store->place->state_fd, path, visit, user, err);
 }

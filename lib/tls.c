@@ -60,8 +60,8 @@ static const int suites_without_aes[] = {
 };
 
 /* mbedTLS 3.6.6 offers rsa_pss_rsae_* for TLS 1.3 but refuses them (-0x6600) when the server picks
- * TLS 1.2 and signs its ServerKeyExchange with one (Mbed-TLS/mbedtls#10668; the library we build has
- * the fix). pkcs1 before pss keeps servers that follow the client's order out of that corner even
+ * TLS 1.2 and signs its ServerKeyExchange with one (Mbed-TLS/mbedtls#10668; what we build has the
+ * fix). pkcs1 before pss keeps servers that follow the client's order out of that corner even
  * with another library; in TLS 1.3 only pss counts. sha256 first, being the cheapest. */
 static const uint16_t signatures[] = {
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,

@@ -27,7 +27,7 @@ struct tls_options {
  *           10 MB, no certificate in it, a private key instead */
 int  tls_new(const struct tls_options *options, struct tls **out, struct err *err);
 void tls_free(struct tls *tls); /* after the last connection; NULL is fine */
-/* Of the files named: certificates that were added, and that could not be read and were left out. */
+/* Of the files named: certificates that were added; that could not be read and were left out. */
 size_t tls_added_count(const struct tls *tls);
 size_t tls_ignored_count(const struct tls *tls);
 
@@ -44,7 +44,7 @@ void                tls_verdict_free(struct tls_verdict *verdict); /* NULL is fi
  *   errors  ERR_TLS_UNTRUSTED: the certificate is expired, not valid yet, for another host, of an
  *           unknown issuer …, or there is no protocol both sides speak
  *           ERR_UNREACHABLE: it broke, which may be better next time. An alert counts as such: a
- *           load balancer without a backend sends one too, and mbedTLS does not tell which it was */
+ *           load balancer without a backend sends one too, and mbedTLS does not tell which it is */
 int tls_explain(const struct tls_verdict *verdict, const char *host, const char *detail,
                 struct err *err);
 

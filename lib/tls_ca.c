@@ -50,7 +50,7 @@ static int add_der(struct tls_ca *ca, const unsigned char *der, size_t len)
     return rc;
 }
 
-/* The certificates in PEM form. Sets *first_bad to the error of the first that could not be read. */
+/* The certificates in PEM form. *first_bad: the error of the first that could not be read. */
 static void add_pem(struct tls_ca *ca, const char *text, int *first_bad)
 {
     const char *p = text;

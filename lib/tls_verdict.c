@@ -1,8 +1,8 @@
 /* tls_verdict.c: why a certificate was refused, for a person who cannot see it.
  *
  * mbedTLS asks a callback about every certificate of the chain, from the top down to the server's
- * own; the flags it brings along decide, we may only add to them. libcurl's own callback, which ours
- * replaces, could clear them. Text is made there, while the certificates exist. */
+ * own. The flags it brings along decide; we only add to them, where libcurl's callback, which ours
+ * replaces, could clear some. Text is made there, while the certificates exist. */
 #include "tls_verdict.h"
 
 #include <mbedtls/error.h>
@@ -75,18 +75,28 @@ static void say_alt_names(struct buf *out, const mbedtls_x509_crt *crt)
         buf_printf(out, " and %zu more", count - NAMES_SHOWN);
 }
 
-static void say_dates(struct buf *out, const mbedtls_x509_crt *crt, bool expired)
+static void say_date(struct buf *out, const mbedtls_x509_crt *crt, const char *what,
+                     const mbedtls_x509_time *t)
 {
-    const mbedtls_x509_time *t = expired ? &crt->valid_to : &crt->valid_from;
-    time_t                   now = time(NULL); /* as mbedTLS does */
-    struct tm                tm;
-    char                     today[32] = "";
+    time_t    now = time(NULL); /* as mbedTLS does */
+    struct tm tm;
+    char      today[32] = "";
 
     if (gmtime_r(&now, &tm))
         strftime(today, sizeof(today), "%Y-%m-%d", &tm);
     say_name(out, &crt->subject);
-    buf_printf(out, " %s %04d-%02d-%02d, and this node's clock says %s",
-               expired ? "expired on" : "is not valid before", t->year, t->mon, t->day, today);
+    buf_printf(out, " %s %04d-%02d-%02d, and this node's clock says %s", what, t->year, t->mon,
+               t->day, today);
+}
+
+static void say_expired(struct buf *out, const mbedtls_x509_crt *crt)
+{
+    say_date(out, crt, "expired on", &crt->valid_to);
+}
+
+static void say_future(struct buf *out, const mbedtls_x509_crt *crt)
+{
+    say_date(out, crt, "is not valid before", &crt->valid_from);
 }
 
 static bool is_self_issued(const mbedtls_x509_crt *crt)
@@ -101,23 +111,37 @@ static void say_issuer(struct buf *out, const mbedtls_x509_crt *crt)
     say_name(out, &crt->issuer);
 }
 
-/* One certificate's problems. Flags that are not about it are another call's. */
+static void say_usage(struct buf *out, const mbedtls_x509_crt *crt)
+{
+    (void)crt;
+    buf_add_str(out, STR("it may not be used by a TLS server (key usage)"));
+}
+
+static const struct {
+    uint32_t flags;
+    void (*say)(struct buf *out, const mbedtls_x509_crt *crt);
+} problems[] = {
+    {MBEDTLS_X509_BADCERT_NOT_TRUSTED, say_issuer},
+    {MBEDTLS_X509_BADCERT_EXPIRED, say_expired},
+    {MBEDTLS_X509_BADCERT_FUTURE, say_future},
+    {MBEDTLS_X509_BADCERT_CN_MISMATCH, say_alt_names},
+    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE, say_usage},
+};
+
+/* The problems of one certificate; the others of the chain have calls of their own. */
 static void say(struct buf *out, const mbedtls_x509_crt *crt, uint32_t flags)
 {
     char rest[160];
 
-    if (out->len)
-        buf_add_str(out, STR("; "));
-    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-        say_issuer(out, crt);
-    else if (flags & (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE))
-        say_dates(out, crt, flags & MBEDTLS_X509_BADCERT_EXPIRED);
-    else if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
-        say_alt_names(out, crt);
-    else if (flags & (MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE))
-        buf_add_str(out, STR("it may not be used by a TLS server (key usage)"));
-    else if (mbedtls_x509_crt_verify_info(rest, sizeof(rest), "", flags) > 0)
-        buf_printf(out, "%.*s", (int)strcspn(rest, "\n"), rest);
+    for (size_t i = 0; i < sizeof(problems) / sizeof(problems[0]); i++) {
+        if (!(flags & problems[i].flags))
+            continue;
+        buf_add_str(out, out->len ? STR("; ") : STR(""));
+        problems[i].say(out, crt);
+        flags &= ~problems[i].flags;
+    }
+    if (flags && mbedtls_x509_crt_verify_info(rest, sizeof(rest), "", flags) > 0)
+        buf_printf(out, "%s%.*s", out->len ? "; " : "", (int)strcspn(rest, "\n"), rest);
 }
 
 static int on_certificate(void *user, mbedtls_x509_crt *crt, int depth, uint32_t *flags)

@@ -130,7 +130,7 @@ def start(tmp_path, volume, request):
             whole = {"target": str(volume.path)}
             if hub is not None:
                 whole["endpoint"] = hub.endpoint
-            whole.update({"terminationMessage": str(tmp_path / "termination"), "retry": {"maxWait": "200ms"},
+            whole.update({"terminationMessage": str(tmp_path / "termination"), "retry": {"maxWait": "1s"},
                           "disk": {"reserve": 0}})
             whole.update(spec)
             path = tmp_path / f"spec-{len(started)}.yaml"
@@ -158,6 +158,45 @@ def run(start):
         return start(spec, *args, **options).wait(timeout)
 
     return whole
+
+
+@pytest.fixture
+def message(tmp_path):
+    """message() is what the last run wrote as its termination message."""
+    return lambda: json.loads((tmp_path / "termination").read_text())
+
+
+@pytest.fixture
+def failed(volume, message):
+    """failed(result, code, reason, *words): the run ended so, exit code, status and termination message agree on it,
+    the message holds all the words, and nothing says that the volume is complete."""
+
+    def check(result, code, reason, *words):
+        assert result.code == code, result
+        said, status = message(), volume.status()
+        assert (said["reason"], said["exitCode"]) == (reason, code), said
+        assert (status["phase"], status["error"]["reason"], status["error"]["exitCode"]) == ("failed", reason, code)
+        for word in words:
+            assert word in said["message"], said
+        assert volume.marker() is None
+        return said
+
+    return check
+
+
+@pytest.fixture
+def complete(volume, message):
+    """complete(result, repo, revision="main", below=its id): the run ended well, the folder holds that revision and
+    nothing else, and status, termination message and marker say so."""
+
+    def check(result, repo, revision="main", below=None):
+        assert result.code == 0, result
+        assert volume.files(below or repo.id) == content_of(repo, revision)
+        assert volume.status()["phase"] == "complete" and message()["exitCode"] == 0
+        assert repo.head(revision).sha in [r["commit"] for r in volume.marker()["repos"]]
+        assert volume.partials() == []
+
+    return check
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 import json
 import shutil
 import ssl
+import subprocess
 
 import pytest
 from conftest import content_of
@@ -231,6 +232,21 @@ def test_a_missing_client_certificate_is_named_in_the_hint(run, hub, pki, root, 
         result = run(spec(root[0], endpoint=front.endpoint, **IMPATIENT))
         assert result.code in (13, 30), result
         assert "tls.clientCert" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["missing", "no key", "encrypted"])
+def test_a_useless_client_key_is_a_mistake_of_the_spec(run, hub, pki, root, tmp_path, key):
+    path = tmp_path / "client.key"
+    cert, good = pki.leaf(root)
+    if key == "no key":
+        path.write_text("hello\n")
+    if key == "encrypted":
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", good, "-out", path, "-passout", "pass:x"], check=True)
+    with Front(hub, context(*pki.leaf(root))) as front:
+        tls = {"caFile": str(root[0]), "clientCert": str(cert), "clientKey": str(path)}
+        result = run({**ONE, "endpoint": front.endpoint, "tls": tls})
+        assert result.code == 2, result
+        assert "client.key" in result.stderr
 
 
 # The end of a connection.

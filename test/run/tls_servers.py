@@ -28,8 +28,8 @@ class Pki:
         path = self.folder / f"{kind}.key"
         if not path.exists():
             rsa, _, bits = kind.partition(":")
-            how = [rsa, "-pkeyopt", f"rsa_keygen_bits:{bits}"] if bits else ["EC", "-pkeyopt", f"ec_paramgen_curve:{kind}"]
-            self._openssl("genpkey", "-algorithm", *how, "-out", path)
+            how = [rsa, f"rsa_keygen_bits:{bits}"] if bits else ["EC", f"ec_paramgen_curve:{kind}"]
+            self._openssl("genpkey", "-algorithm", how[0], "-pkeyopt", how[1], "-out", path)
         return path
 
     def root(self, kind="rsa:2048", digest="sha256"):

@@ -245,7 +245,7 @@ static void without_hub_metadata_nothing_lies_beside_the_files(void)
     CHECK(store_repo_open(store, &wish, &repo, &err) == 0);
     CHECK(publish_text(repo, "f", "1", &err) == 0);
     CHECK(store_repo_finish(repo, &tree, 1, true, &err) == 0);
-    CHECK(store_read_tree(repo, false, NULL, &seen, &err) == 1);
+    CHECK(store_read_tree(repo, NULL, &seen, &err) == 1);
     CHECK(count_names("m") == 1);
     store_repo_close(repo);
     store_free(store);
@@ -342,7 +342,7 @@ static void planning_creates_nothing(void)
         repo = open_repo(store, is_cache, COMMIT_A);
         CHECK(look_at(repo, &file).state == STORE_MISSING);
         CHECK(store_repo_space(repo, &space, &err) == 0 && space.total_bytes > 0);
-        CHECK(store_read_tree(repo, true, NULL, NULL, &err) == 0);
+        CHECK(store_read_tree(repo, NULL, NULL, &err) == 0);
         CHECK(store_read_state(store, "default.complete.json", 100, &text, &err) == 0);
         CHECK(store_sweep(store, NULL, NULL, &err) == 0);
         store_repo_close(repo);
@@ -438,6 +438,35 @@ static void an_inventory_full_of_garbage_only_costs_a_hash(void)
     buf_release(&text);
 }
 
+/* Each shard notes its own files; the one that finishes last must not forget the others'. */
+static void shards_share_one_inventory(void)
+{
+    struct store_options options = volume_options();
+    struct store        *first, *last;
+    struct store_repo   *a, *b;
+    struct store_file    one = text_file("one", "1"), two = text_file("two", "2"),
+                      three = text_file("three", "3");
+
+    volume_new();
+    first = open_store(&options);
+    last = open_store(&options);
+    a = open_repo(first, false, COMMIT_A);
+    b = open_repo(last, false, COMMIT_A);
+    CHECK(publish(a, &one, "1", &err) == 0 && publish(b, &two, "2", &err) == 0);
+    CHECK(store_repo_sync(a, &err) == 0);
+    CHECK(store_repo_finish(b, NULL, 0, true, &err) == 0);
+    CHECK(publish(a, &three, "3", &err) == 0);
+    store_repo_close(a);
+    store_repo_close(b);
+    a = open_repo(first, false, COMMIT_A);
+    CHECK(look_at(a, &one).state == STORE_PRESENT);
+    CHECK(look_at(a, &two).state == STORE_PRESENT);
+    CHECK(look_at(a, &three).state == STORE_PRESENT);
+    store_repo_close(a);
+    store_free(first);
+    store_free(last);
+}
+
 int main(void)
 {
     published_files_are_present_in_the_next_run();
@@ -455,6 +484,7 @@ int main(void)
     same_bytes_are_copied_not_fetched();
     state_files_come_and_go();
     an_inventory_full_of_garbage_only_costs_a_hash();
+    shards_share_one_inventory();
     volume_remove();
     return check_end("test_store_dir");
 }

@@ -1,4 +1,4 @@
-/* test_tls.c: CA files as people have them, the built-in roots, and what a failed handshake says. */
+/* test_tls.c: CA files as people have them, the built-in roots, what a failed handshake says. */
 #include <mbedtls/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
