@@ -4,8 +4,11 @@ VERSION := 0.1.0
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
 # musl is the product; asan and tsan are the same sources against this machine's libc.
+# make ARCH=arm64 crosses: build/arm64/hf-init.
 VARIANT ?= musl
-B       := build/$(VARIANT)
+CROSS   := $(if $(filter arm64 aarch64,$(ARCH)),aarch64-linux-gnu-)
+OUT     := build$(if $(CROSS),/arm64)
+B       := $(OUT)/$(VARIANT)
 LIB     := $(patsubst %.c,$B/%.o,$(wildcard lib/*.c))
 CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
 UNIT    := $(patsubst test/unit/%.c,$B/unit/%,$(wildcard test/unit/test_*.c))
@@ -14,13 +17,13 @@ HELP    := $(patsubst %.c,$B/%.o,$(filter-out test/unit/test_%,$(wildcard test/u
 # A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
 ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
   ifeq ($(origin CC),default)
-    CC := gcc
+    CC := $(CROSS)gcc
   endif
-  export CC
-  ifneq ($(shell deps/setup build >&2 && echo done),done)
+  ENV := CC='$(CC)' ARCH='$(ARCH)' $(if $(DEPS_CACHE),DEPS_CACHE='$(DEPS_CACHE)')
+  ifneq ($(shell $(ENV) deps/setup build >&2 && echo done),done)
     $(error set-up failed)
   endif
-  DEPS := $(shell deps/build --prefix $(if $(filter musl,$(VARIANT)),musl,host))
+  DEPS := $(shell $(ENV) deps/build --prefix $(if $(filter musl,$(VARIANT)),musl,host))
 endif
 
 # musl has no _FORTIFY_SOURCE. The linking side (static PIE, RELRO, now, NX) is in $(DEPS)/bin/cc.
@@ -47,19 +50,19 @@ ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $V,,@)# make V=1 shows the commands
-all: $(if $(CMD),build/hf-init) build/libhfinit.a
+all: $(if $(CMD),$(OUT)/hf-init) $(OUT)/libhfinit.a
 
-build/hf-init: $B/hf-init
+$(OUT)/hf-init: $B/hf-init
 	@echo "  strip $@"
-	$Qstrip -o $@ $<
-build/libhfinit.a: $B/libhfinit.a
+	$Q$(CROSS)strip -o $@ $<
+$(OUT)/libhfinit.a: $B/libhfinit.a
 	$Qcp $< $@
 $B/hf-init: $(CMD) $B/libhfinit.a
 	@echo "  link  $@"
 	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
 $B/libhfinit.a: $(LIB)
 	@echo "  ar    $@"
-	$Qrm -f $@ && ar rcsD $@ $^
+	$Qrm -f $@ && $(CROSS)ar rcsD $@ $^
 $B/unit/%: $B/test/unit/%.o $(HELP) $B/libhfinit.a
 	@echo "  link  $@" && mkdir -p $(@D)
 	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
@@ -67,7 +70,7 @@ $B/%.o: %.c $B/flags | $(DEPS)/.complete
 	@echo "  cc    $<" && mkdir -p $(@D)
 	$Q$(TOOL) $(FLAGS) -MMD -MP -c -o $@ $<
 $(DEPS)/.complete:
-	@deps/build $(if $(filter musl,$(VARIANT)),musl,host) > /dev/null
+	@$(ENV) deps/build $(if $(filter musl,$(VARIANT)),musl,host) > /dev/null
 
 # version.c alone knows version and commit, so a commit recompiles one file.
 $B/lib/version.o: private FLAGS += -DHF_INIT_VERSION='"$(VERSION)"' -DHF_INIT_COMMIT='"$(COMMIT)"'

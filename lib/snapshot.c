@@ -125,7 +125,8 @@ static int matches_marker(struct snapshot *s, size_t i, struct err *err)
         return 0;
     if (strcmp(want, s->plan.repo[i].list_digest) != 0)
         return 0;
-    return snapshot_is_complete(s, i, err);
+    rc = snapshot_is_complete(s, i, err);
+    return rc > 0 ? store_repo_is_finished(s->repo[i].store, err) : rc;
 }
 
 static void count_as_present(struct snapshot *s)

@@ -143,6 +143,8 @@ struct store_tree_entry {
  * Python looks, else it is kept for ourselves. */
 int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
                       size_t tree_count, bool is_public, struct err *err);
+/* Is what readers need beside the files there, refs above all? 1, 0, -1. */
+int store_repo_is_finished(struct store_repo *repo, struct err *err);
 /* The renames so far, made durable; for a run that publishes some files of the repo and leaves the rest
  * to others (shards). */
 int store_repo_sync(struct store_repo *repo, struct err *err);

@@ -312,15 +312,19 @@ static int expose(struct store_repo *repo, const struct store_file *file, const 
     bool        is_plain;
     int         rc = -1;
 
-    if (!str_has_prefix(str_from(path), STR("blobs/")))
-        return store_repo_note(repo, path, &file->digest, st, NULL, err);
+    if (!str_has_prefix(str_from(path), STR("blobs/"))) {
+        store_repo_note(repo, path, &file->digest, st, NULL);
+        return 0;
+    }
     snapshot_path(repo, file, &name);
     if (name_blob(repo, file, path, buf_cstr(&name), fresh, &is_plain, err))
         goto out;
-    if (is_plain && (fs_stat_at(repo->root_fd, buf_cstr(&name), &named, err) ||
-                     store_repo_note(repo, buf_cstr(&name), &file->digest, &named, NULL, err)))
+    if (is_plain && fs_stat_at(repo->root_fd, buf_cstr(&name), &named, err))
         goto out;
-    rc = store_repo_note(repo, path, &file->digest, st, NULL, err);
+    if (is_plain)
+        store_repo_note(repo, buf_cstr(&name), &file->digest, &named, NULL);
+    store_repo_note(repo, path, &file->digest, st, NULL);
+    rc = 0;
 out:
     buf_release(&name);
     return rc;
@@ -328,22 +332,54 @@ out:
 
 /* --- refs --- */
 
-/* The text is the commit and nothing else: a newline would hide the cache from offline readers. */
-static int write_ref(struct store_repo *repo, struct str revision, struct err *err)
+/* Does the ref name our commit, with nothing else in it? 1, 0, -1. */
+static int has_ref(struct store_repo *repo, const char *path, struct err *err)
 {
-    struct buf path = {0}, now = {0};
-    struct str commit = str_from(repo->options.commit);
-    int        rc;
+    struct buf now = {0};
+    int        rc = fs_read_small_at(repo->root_fd, path, 4096, &now, err);
 
-    buf_printf(&path, "refs/%.*s", STR_ARG(revision));
-    rc = fs_read_small_at(repo->root_fd, buf_cstr(&path), 4096, &now, err);
     if (rc < 0 && err->kind == ERR_TOO_LARGE)
         rc = 0;
-    if (rc == 0 || (rc == 1 && !str_eq(buf_view(&now), commit)))
-        rc = store_repo_replace(repo, buf_cstr(&path), commit, err);
-    buf_release(&path);
+    if (rc == 1)
+        rc = str_eq(buf_view(&now), str_from(repo->options.commit));
     buf_release(&now);
-    return rc < 0 ? -1 : 0;
+    return rc;
+}
+
+/* The text is the commit and nothing else: a newline would hide the cache from offline readers. */
+static int write_ref(struct store_repo *repo, const char *path, struct err *err)
+{
+    int rc = has_ref(repo, path, err);
+
+    if (rc == 0)
+        rc = store_repo_replace(repo, path, str_from(repo->options.commit), true, err);
+    return rc < 0 ? -1 : 1;
+}
+
+/* Calls each for every ref that leads to the commit, as long as it returns 1; its last answer. */
+static int each_ref(struct store_repo *repo,
+                    int (*each)(struct store_repo *repo, const char *path, struct err *err),
+                    struct err *err)
+{
+    int rc = 1;
+
+    for (size_t i = 0; rc == 1 && i <= repo->options.ref_alias_count; i++) {
+        struct str revision =
+            i == 0 ? repo->options.revision : repo->options.ref_alias[i - 1];
+        struct buf path = {0};
+
+        if (revision.len == 0 || repo_is_commit(revision))
+            continue;
+        buf_printf(&path, "refs/%.*s", STR_ARG(revision));
+        rc = each(repo, buf_cstr(&path), err);
+        buf_release(&path);
+    }
+    return rc;
+}
+
+static int is_finished(struct store_repo *repo, struct err *err)
+{
+    return repo->root_fd < 0 ? 0 : each_ref(repo, has_ref, err);
 }
 
 static void write_tag(struct store_repo *repo)
@@ -367,12 +403,7 @@ static int finish(struct store_repo *repo, struct err *err)
     buf_printf(&folder, "snapshots/%s/x", repo->options.commit);
     rc = store_repo_make_parent(repo, buf_cstr(&folder), err);
     buf_release(&folder);
-    if (rc == 0 && !repo_is_commit(repo->options.revision) && repo->options.revision.len)
-        rc = write_ref(repo, repo->options.revision, err);
-    for (size_t i = 0; rc == 0 && i < repo->options.ref_alias_count; i++)
-        if (!repo_is_commit(repo->options.ref_alias[i]))
-            rc = write_ref(repo, repo->options.ref_alias[i], err);
-    return rc;
+    return rc || each_ref(repo, write_ref, err) < 0 ? -1 : 0;
 }
 
 const struct store_layout store_layout_cache = {
@@ -381,5 +412,6 @@ const struct store_layout store_layout_cache = {
     .final = blob_path,
     .expose = expose,
     .finish = finish,
+    .is_finished = is_finished,
     .tree_folder = "trees",
 };

@@ -85,7 +85,7 @@ static int write_metadata(struct store_repo *repo, struct str path, const struct
     buf_printf(&text, "%s\n%s\n%" PRId64 ".%06" PRId64 "\n", repo->options.commit, etag,
                time_us / 1000000, time_us % 1000000);
     if (metadata_path(path, &rel))
-        rc = store_repo_replace(repo, buf_cstr(&rel), buf_view(&text), err);
+        rc = store_repo_replace(repo, buf_cstr(&rel), buf_view(&text), false, err);
     buf_release(&rel);
     buf_release(&text);
     return rc;
@@ -99,7 +99,8 @@ static int expose(struct store_repo *repo, const struct store_file *file, const 
     (void)fresh;
     if (commit && write_metadata(repo, file->path, &file->digest, inventory_mtime_ns(st), err))
         return -1;
-    return store_repo_note(repo, path, &file->digest, st, commit, err);
+    store_repo_note(repo, path, &file->digest, st, commit);
+    return 0;
 }
 
 static int write_if_absent(struct store_repo *repo, const char *rel, const char *text,
@@ -110,7 +111,7 @@ static int write_if_absent(struct store_repo *repo, const char *rel, const char 
 
     if (there)
         return there < 0 ? -1 : 0;
-    return store_repo_replace(repo, rel, str_from(text), err);
+    return store_repo_replace(repo, rel, str_from(text), false, err);
 }
 
 /* Files kept from an earlier commit belong to this one, too: without it, Python would ask again. */
@@ -144,11 +145,20 @@ static int finish(struct store_repo *repo, struct err *err)
     return write_if_absent(repo, METADATA_FOLDER "/CACHEDIR.TAG", store_cachedir_tag, err);
 }
 
+/* Each file of this layout stands for itself. */
+static int is_finished(struct store_repo *repo, struct err *err)
+{
+    (void)repo;
+    (void)err;
+    return 1;
+}
+
 const struct store_layout store_layout_dir = {
     .look = look,
     .content = content,
     .final = final_path,
     .expose = expose,
     .finish = finish,
+    .is_finished = is_finished,
     .tree_folder = METADATA_FOLDER "/trees",
 };

@@ -75,9 +75,9 @@ struct store_repo {
     pthread_mutex_t  lock;    /* guards all below */
     int              root_fd; /* the folder; -1 until it exists */
     struct inventory inventory;
-    int              append_fd;         /* of the inventory's file; -1 until something is noted */
-    struct name_set  touched;           /* folders below root_fd whose entries changed */
-    struct looked    blobs_folder, last_folder; /* what store_look keeps open */
+    int              append_fd; /* of the inventory's file; -1 until something is noted */
+    struct name_set  touched;   /* folders below root_fd whose entries changed */
+    struct looked    blobs_folder, last_folder;  /* what store_look keeps open */
     bool             no_symlinks, no_hard_links; /* found out by trying */
 };
 
@@ -98,6 +98,8 @@ struct store_layout {
                   const struct stat *st, bool fresh, struct err *err);
     /* What readers expect beside the files. */
     int (*finish)(struct store_repo *repo, struct err *err);
+    /* Is what finish leaves for readers there? 1, 0, -1. */
+    int (*is_finished)(struct store_repo *repo, struct err *err);
     const char *tree_folder;
 };
 extern const struct store_layout store_layout_dir, store_layout_cache;
@@ -132,10 +134,10 @@ int store_repo_look_at(struct store_repo *repo, const char *rel, struct stat *st
 int store_repo_look_link(struct store_repo *repo, const char *rel, struct buf *text,
                          struct err *err);
 /* Notes that `path` holds the digest, as st describes it. */
-int store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
-                    const struct stat *st, const char *commit, struct err *err);
-int store_repo_replace(struct store_repo *repo, const char *rel, struct str content,
-                       struct err *err);
+void store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
+                     const struct stat *st, const char *commit);
+int  store_repo_replace(struct store_repo *repo, const char *rel, struct str content, bool durable,
+                        struct err *err);
 /* Opens a file of the repo's folder for reading. A blob may be a link to elsewhere below the
  * target. */
 int store_repo_open_content(struct store_repo *repo, const char *path, struct err *err);

@@ -60,10 +60,10 @@ struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
                                       const struct digest *digest, const struct stat *st,
                                       const char *commit);
 /* Takes from `more` what we did not see ourselves. */
-void inventory_merge(struct inventory *inv, const struct inventory *more);
-bool                    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
-                                         const struct digest *digest);
-int64_t                 inventory_mtime_ns(const struct stat *st);
+void    inventory_merge(struct inventory *inv, const struct inventory *more);
+bool    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
+                         const struct digest *digest);
+int64_t inventory_mtime_ns(const struct stat *st);
 
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit);
 /* From now on the folder holds `commit`, and nothing else, for the revision. */

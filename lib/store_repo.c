@@ -214,10 +214,10 @@ int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err 
 static int look_folder(struct store_repo *repo, const char *rel, int *fd, const char **base,
                        struct err *err)
 {
-    struct looked *looked = str_has_prefix(str_from(rel), STR("blobs/")) ? &repo->blobs_folder
-                                                                         : &repo->last_folder;
-    const char    *slash = strrchr(rel, '/');
-    char           folder[4096];
+    struct looked *looked =
+        str_has_prefix(str_from(rel), STR("blobs/")) ? &repo->blobs_folder : &repo->last_folder;
+    const char *slash = strrchr(rel, '/');
+    char        folder[4096];
 
     if (open_root(repo, err))
         return -1;
@@ -400,49 +400,55 @@ int store_adopt(struct store_repo *repo, const struct store_file *file, bool has
 
 /* --- the inventory --- */
 
-/* Appends to the file as the run goes, so that a killed one need not hash again what it
- * published. Unsynced: what is lost is hashed. */
-static int append_inventory(struct store_repo *repo, const struct inventory_entry *entry,
-                            struct err *err)
+/* Opens the inventory's file for appending. The line that begins a new one, or that ends what a
+ * killed run may have left half written, goes to `lines`. */
+static int open_append(struct store_repo *repo, struct buf *lines, struct err *err)
 {
     struct store *store = repo->store;
-    struct buf    lines = {0};
     struct stat   st;
     char          name[64];
-    int           rc = -1;
 
-    inventory_name(repo, name);
     if (repo->append_fd >= 0 && fstat(repo->append_fd, &st) == 0 && st.st_nlink == 0)
         fs_close(&repo->append_fd); /* another shard wrote it anew */
-    if (repo->append_fd < 0) {
-        if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
-                            err))
-            return -1;
-        repo->append_fd = fs_open_at(store->place->state_fd, name, O_WRONLY | O_CREAT | O_APPEND,
-                                     (mode_t)store->options.file_mode, err);
-        if (repo->append_fd < 0)
-            return -1;
-        /* The newline ends what a killed run may have left half written. */
-        if (fstat(repo->append_fd, &st) == 0 && st.st_size > 0)
-            buf_add_char(&lines, '\n');
-        else
-            buf_add_str(&lines, STR("hf-init inventory 1\n"));
-    }
-    inventory_render_entry(&repo->inventory, entry, &lines);
-    do
-        rc = write(repo->append_fd, lines.p, lines.len) == (ssize_t)lines.len ? 0 : -1;
-    while (rc && errno == EINTR);
-    buf_release(&lines);
-    return rc ? err_sys(err, errno, "note a file in .hf-init/%s", name) : 0;
+    if (repo->append_fd >= 0)
+        return 0;
+    inventory_name(repo, name);
+    if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode, err))
+        return -1;
+    repo->append_fd = fs_open_at(store->place->state_fd, name, O_WRONLY | O_CREAT | O_APPEND,
+                                 (mode_t)store->options.file_mode, err);
+    if (repo->append_fd < 0)
+        return -1;
+    if (fstat(repo->append_fd, &st) == 0 && st.st_size > 0)
+        buf_add_char(lines, '\n');
+    else
+        buf_add_str(lines, STR("hf-init inventory 1\n"));
+    return 0;
 }
 
-int store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
-                    const struct stat *st, const char *commit, struct err *err)
+/* Notes an entry as the run goes, so that a killed one need not hash again what it published.
+ * Neither synced nor checked: the file has its name already, and what is lost here is hashed. */
+static void append_inventory(struct store_repo *repo, const struct inventory_entry *entry)
+{
+    struct buf lines = {0};
+    struct err ignored;
+    ssize_t    n;
+
+    if (open_append(repo, &lines, &ignored) == 0) {
+        inventory_render_entry(&repo->inventory, entry, &lines);
+        do /* in one write: O_APPEND keeps the lines of several shards apart */
+            n = write(repo->append_fd, lines.p, lines.len);
+        while (n < 0 && errno == EINTR);
+    }
+    buf_release(&lines);
+}
+
+void store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
+                     const struct stat *st, const char *commit)
 {
     struct inventory_entry *entry;
     struct stat             now;
     struct err              ignored;
-    int                     rc = 0;
 
     pthread_mutex_lock(&repo->lock);
     /* Two threads with the same content both rename to one blob: the later one's stat counts. */
@@ -450,20 +456,19 @@ int store_repo_note(struct store_repo *repo, const char *path, const struct dige
         (S_ISLNK(now.st_mode) || (now.st_ino == st->st_ino && now.st_dev == st->st_dev))) {
         entry = inventory_put(&repo->inventory, str_from(path), digest, st, commit);
         entry->seen = true;
-        rc = append_inventory(repo, entry, err);
+        append_inventory(repo, entry);
     }
     pthread_mutex_unlock(&repo->lock);
-    return rc;
 }
 
 /* --- finishing --- */
 
-int store_repo_replace(struct store_repo *repo, const char *rel, struct str content,
+int store_repo_replace(struct store_repo *repo, const char *rel, struct str content, bool durable,
                        struct err *err)
 {
     if (store_repo_make_parent(repo, rel, err))
         return -1;
-    return store_replace(repo->store, repo->place, repo->root_fd, rel, content, false, err);
+    return store_replace(repo->store, repo->place, repo->root_fd, rel, content, durable, err);
 }
 
 static int sync_touched(struct store_repo *repo, struct err *err)
@@ -533,6 +538,11 @@ int store_repo_sync(struct store_repo *repo, struct err *err)
     if (sync_touched(repo, err) || (repo->append_fd >= 0 && fs_sync_data(repo->append_fd, err)))
         return err_wrap(err, "sync %s/%s", repo->store->target, repo->folder);
     return 0;
+}
+
+int store_repo_is_finished(struct store_repo *repo, struct err *err)
+{
+    return repo->layout->is_finished(repo, err);
 }
 
 int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,

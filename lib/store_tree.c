@@ -148,7 +148,7 @@ static int write_public(struct store_repo *repo, struct str text, struct err *er
     if (there < 0 && err->kind != ERR_TOO_LARGE && err->kind != ERR_PERMISSION)
         rc = -1;
     else if (there != 1 || !str_eq(buf_view(&old), text))
-        rc = store_repo_replace(repo, path, text, err);
+        rc = store_repo_replace(repo, path, text, true, err);
     buf_release(&old);
     return rc;
 }
@@ -199,7 +199,7 @@ static int visit_files(const struct json *files, store_tree_fn *visit, void *use
     char                    oid[41];
     const struct json      *item;
 
-    if (!json_is_object(files))
+    if (!json_is_object(files) || !json_first(files)) /* a commit without files is worth asking */
         return 0;
     for (item = json_first(files); item; item = json_next(item))
         if (!read_entry(item, &entry, oid) || repo_check_path(entry.path, &ignored))

@@ -20,6 +20,7 @@
 #include "buf.h"
 #include "roots.h"
 #include "tls_ca.h"
+#include "tls_client.h"
 #include "tls_verdict.h"
 
 struct trust {
@@ -99,6 +100,9 @@ int tls_new(const struct tls_options *options, struct tls **out, struct err *err
     struct trust *trust;
 
     if (warm_up(err))
+        return -1;
+    if (options->client_cert.len &&
+        tls_client_check(options->client_cert, options->client_key, err))
         return -1;
     tls = mem_alloc(sizeof(*tls));
     trust = tls->trust = mem_alloc(sizeof(*trust));

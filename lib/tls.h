@@ -15,16 +15,19 @@ struct tls; /* one per run; unchanging after tls_new as seen from outside, so la
 struct tls_verdict; /* what one request's handshakes found wrong with the certificates shown */
 
 struct tls_options {
-    const struct str
-          *ca_file; /* PEM or DER files, or folders of such, added to the built-in roots */
-    size_t ca_file_count;
-    bool   no_builtin_roots;
+    const struct str *ca_file; /* PEM or DER files, or folders; added to the built-in roots */
+    size_t            ca_file_count;
+    bool              no_builtin_roots;
+    /* Looked at, so that a mistake is told before the first request, but not kept: libcurl reads
+     * them itself. Empty: none; an empty key is in the certificate's file. */
+    struct str client_cert, client_key;
 };
 
 /* A file or folder in which at least one certificate can be used is good; certificates that it
  * shares with the built-in roots cost nothing.
  *   errors  ERR_SPEC naming the file and what is wrong with it: not there, unreadable, empty, over
- *           10 MB, no certificate in it, a private key instead */
+ *           10 MB, no certificate in it, a private key instead; a client certificate or key that
+ *           cannot be read (or needs a password), or that do not belong together */
 int  tls_new(const struct tls_options *options, struct tls **out, struct err *err);
 void tls_free(struct tls *tls); /* after the last connection; NULL is fine */
 /* Of the files named: certificates that were added; that could not be read and were left out. */

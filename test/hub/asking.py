@@ -59,7 +59,8 @@ class Client:
                 error = "%d bytes missing" % reply.length
         except (OSError, http.client.HTTPException) as problem:
             error = problem
-        reply.close()
+        finally:
+            reply.close()
         return Answer(reply.status, reply.getheaders(), received, error)
 
 

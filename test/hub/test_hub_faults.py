@@ -282,7 +282,8 @@ def test_wrong_lengths(hub, url, whole):
         with Client(url) as client:
             parts = urllib.parse.urlsplit(url)
             client.http.request("GET", "%s?%s" % (parts.path, parts.query))
-            assert client.http.getresponse().read(3 * SIZE)[:SIZE] == whole
+            with client.http.getresponse() as reply:
+                assert reply.read(3 * SIZE)[:SIZE] == whole
 
 
 def test_compression_nobody_asked_for(hub, url, whole, tree):

@@ -119,13 +119,13 @@ def volume(tmp_path):
 @pytest.fixture
 def start(tmp_path, volume, request):
     """start(spec, *args, **env) begins `hf-init run`; a dict is written as a spec (JSON is YAML) with target and
-    endpoint filled in. The environment is empty but for what is passed."""
+    endpoint filled in. The environment is empty but for what is passed. prefix: what starts it, e.g. ("nice",)."""
     started = []
 
-    def begin(spec=None, *args, command="run", hub=None, bin=BIN, **env):
+    def begin(spec=None, *args, command="run", hub=None, bin=BIN, prefix=(), **env):
         if hub is None and "hub" in request.fixturenames:
             hub = request.getfixturevalue("hub")
-        argv = [bin, command]
+        argv = [*prefix, bin, command]
         if spec is not None:
             whole = {"target": str(volume.path)}
             if hub is not None:

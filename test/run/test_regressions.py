@@ -333,7 +333,7 @@ def test_two_runs_on_one_volume_do_not_write_into_each_other(start, hub, volume,
 @pytest.mark.parametrize("layout", ["dir", "cache"])
 def test_data_is_on_disk_before_it_has_its_name(hub, volume, tmp_path, layout):
     """P: nothing was ever fsynced; a power cut left whole names with holes in them."""
-    hub.model("acme/tiny", {"w.bin": lfs(3 * MB), "config.json": b"{}"})
+    repo = hub.model("acme/tiny", {"w.bin": lfs(3 * MB), "config.json": b"{}"})
     spec, trace = tmp_path / "spec.json", tmp_path / "trace"
     spec.write_text(json.dumps({**ONE, "layout": layout, "target": str(volume.path), "endpoint": hub.endpoint,
                                 "disk": {"reserve": 0}, "terminationMessage": ""}))
@@ -344,19 +344,28 @@ def test_data_is_on_disk_before_it_has_its_name(hub, volume, tmp_path, layout):
         pytest.skip("this machine does not let us trace")
     assert done.returncode == 0, done.stderr
     lines = trace.read_text().splitlines()
+    moved = {}                                                  # final name → (line, the same file's name before)
+    for number, line in enumerate(lines):
+        found = re.search(r'renameat2?\(\d+<[^>]*>, "([^"]+)", \d+<([^>]*)>, "([^"]+)"', line)
+        if found:
+            moved[os.path.join(*found.group(2, 3))] = number, found.group(1)
 
-    def first(pattern, after=0):
-        found = [n for n, line in enumerate(lines) if n >= after and re.search(pattern, line)]
-        assert found, f"no call like {pattern} after line {after}:\n" + "\n".join(lines)
-        return found[0]
+    def calls(names, file):
+        return [n for n, line in enumerate(lines) if re.search(rf"(?:{names})\(\d+<[^>]*{re.escape(file)}>", line)]
 
-    last_write = max(n for n, line in enumerate(lines) if re.search(r"p?write(64|v)?\(\d+<[^>]*\.part>", line))
-    named = first(r"(renameat2?|rename|linkat)\(.*\.part\"")
-    assert first(r"(fdatasync|fsync|syncfs)\(\d+<[^>]*\.part>", last_write) < named
-    marked = first(r"rename.*default\.complete\.json\"")
-    synced = [n for n, line in enumerate(lines) if n > named and re.search(r"(fsync|syncfs)\(", line)]
-    assert [n for n in synced if n < marked], "folders are on disk before the marker has its name"
-    assert [n for n in synced if n > marked], "and so is the marker's folder after that"
+    for name, file in repo.head().files.items():
+        final = volume / ("models--acme--tiny/blobs/" + file.etag if layout == "cache" else "acme/tiny/" + name)
+        renamed, part = moved[str(final)]
+        assert [n for n in calls("fsync|fdatasync", part) if max(calls("pwrite64", part)) < n < renamed], name
+    durable = ["/.hf-init/default.complete.json"] + (["/models--acme--tiny/refs/main"] if layout == "cache" else [])
+    for name in durable:
+        renamed, temp = moved[str(volume.path) + name]
+        assert [n for n in calls("fsync|fdatasync", temp) if n < renamed], f"{name} is not empty after a power cut"
+    marked = moved[str(volume / ".hf-init/default.complete.json")][0]
+    for final, (renamed, _) in moved.items():
+        if "/.hf-init/" not in final:
+            assert [n for n in calls("fsync", os.path.dirname(final)) if renamed < n < marked], final
+    assert max(calls("fsync", "/.hf-init")) > marked
 
 
 # Q

@@ -234,7 +234,7 @@ def test_a_missing_client_certificate_is_named_in_the_hint(run, hub, pki, root, 
         assert "tls.clientCert" in result.stderr
 
 
-@pytest.mark.parametrize("key", ["missing", "no key", "encrypted"])
+@pytest.mark.parametrize("key", ["missing", "no key", "encrypted", "another's"])
 def test_a_useless_client_key_is_a_mistake_of_the_spec(run, hub, pki, root, tmp_path, key):
     path = tmp_path / "client.key"
     cert, good = pki.leaf(root)
@@ -242,11 +242,13 @@ def test_a_useless_client_key_is_a_mistake_of_the_spec(run, hub, pki, root, tmp_
         path.write_text("hello\n")
     if key == "encrypted":
         subprocess.run(["openssl", "pkcs8", "-topk8", "-in", good, "-out", path, "-passout", "pass:x"], check=True)
+    if key == "another's":
+        shutil.copy(pki.leaf(root, "P-256")[1], path)
     with Front(hub, context(*pki.leaf(root))) as front:
         tls = {"caFile": str(root[0]), "clientCert": str(cert), "clientKey": str(path)}
         result = run({**ONE, "endpoint": front.endpoint, "tls": tls})
         assert result.code == 2, result
-        assert "client.key" in result.stderr
+        assert "client.key" in result.stderr and hub.requests() == []
 
 
 # The end of a connection.

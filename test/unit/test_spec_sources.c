@@ -410,7 +410,7 @@ static void check_visit(void)
 
     if (!fixture_ok(&f, HEAD,
                     ENV("HF_TOKEN=sEcReT", "HTTPS_PROXY=http://u:sEcReT@p",
-                        "HTTP_PROXY=u:sEcReT@p:1", "HF_INIT_METRICS_PUSH=http://u:sEcReT@p/x"),
+                        "HTTP_PROXY=u:sEcReT@p:1"),
                     FLAGS("revision=v1")))
         return;
     spec_visit(&f.spec, look, &seen);

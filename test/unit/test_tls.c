@@ -266,6 +266,32 @@ static const struct {
     {"", ERR_UNREACHABLE, "handshake with hub.test failed"},
 };
 
+/* Whether a good pair is taken needs a fresh key: test/run/test_tls.py has it. */
+static void test_client(void)
+{
+    char               cert_path[256], key_path[256];
+    struct tls_options options = {0};
+    struct tls        *tls = NULL;
+    struct err         err;
+
+    snprintf(cert_path, sizeof(cert_path), "%s/client.pem", folder);
+    snprintf(key_path, sizeof(key_path), "%s/client.key", folder);
+    options.client_cert = str_from(cert_path);
+    CHECK(tls_new(&options, &tls, &err) == -1 && err.kind == ERR_SPEC);
+    check_piece(err.text, "client.pem: No such file");
+    write_file("client.pem", "text", 4);
+    CHECK(tls_new(&options, &tls, &err) == -1 && err.kind == ERR_SPEC);
+    check_piece(err.text, "client.pem cannot be read");
+    write_file("client.pem", cert[0].p, cert[0].len); /* and no key in it */
+    CHECK(tls_new(&options, &tls, &err) == -1 && err.kind == ERR_SPEC);
+    check_piece(err.text, "client key");
+    check_piece(err.text, "client.pem cannot be read");
+    check_piece(err.hint, "without a password");
+    options.client_key = str_from(key_path);
+    CHECK(tls_new(&options, &tls, &err) == -1 && err.kind == ERR_SPEC);
+    check_piece(err.text, "client.key: No such file");
+}
+
 static void test_explain(void)
 {
     struct tls_verdict *verdict = tls_verdict_new();
@@ -296,6 +322,7 @@ int main(void)
     test_folder();
     test_roots();
     test_first_use();
+    test_client();
     test_explain();
     for (size_t i = 0; i < 3; i++)
         buf_release(&cert[i]);

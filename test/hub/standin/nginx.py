@@ -7,8 +7,10 @@ It runs as an unprivileged child without a master process; all its files are in 
 """
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -59,6 +61,11 @@ def find_nginx():
     return os.environ.get("NGINX") or shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
+def _end_with_parent():
+    """In the child: SIGTERM when the process that started it ends, however it ends. (prctl(2), PR_SET_PDEATHSIG)"""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 class Nginx:
     """TLS in front of one host of a Hub that speaks plain HTTP. `more` is put into the server block as it is.
 
@@ -77,7 +84,8 @@ class Nginx:
             chain=chain, key=private, protocols=_PROTOCOLS[versions], more=more))
         self._process = subprocess.Popen([find_nginx(), "-c", str(config), "-p", str(self._dir), "-e",
                                           str(self._dir / "error.log")], stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                         preexec_fn=_end_with_parent)
         self.origin = "https://%s:%d" % (name or host, port)
         self.endpoint = self.origin + hub.prefix
         self._wait_until_it_listens(host, port)

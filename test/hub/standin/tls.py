@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import ssl
 import subprocess
@@ -59,11 +60,28 @@ _LEAF_EXTENSIONS = ("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nba
                     "extendedKeyUsage=serverAuth\n")
 
 
+_PREFIX = "standin-ca-"
+
+
+def _sweep():
+    """Removes the folders of processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*-*"):
+        owner = folder.name[len(_PREFIX):].partition("-")[0]
+        if owner.isdigit():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except OSError:
+                pass
+
+
 class Authority:
     """A root, an intermediate and a root that nobody knows, in a temporary folder; leaves are made when asked for."""
 
     def __init__(self):
-        self.dir = Path(tempfile.mkdtemp(prefix="standin-ca-"))
+        _sweep()
+        self.dir = Path(tempfile.mkdtemp(prefix="%s%d-" % (_PREFIX, os.getpid())))
         self._lock = threading.Lock()
         self._leaves = {}
         self._issuers = {}

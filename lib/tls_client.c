@@ -1,0 +1,70 @@
+/* tls_client.c: looks at the client certificate before the first request.
+ *
+ * libcurl reads the files again for every connection; its words for a mistake come late and do not
+ * tell a missing file from an encrypted key, and it leaks the certificate when the key is bad
+ * (8.14.1, mbedtls_close frees nothing before the set-up is complete). */
+#include "tls_client.h"
+
+#include <errno.h>
+#include <mbedtls/error.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/x509_crt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+
+static int refuse(struct err *err, const char *what, const char *path, int rc, int sys_errno)
+{
+    char why[128];
+
+    if (rc == MBEDTLS_ERR_PK_FILE_IO_ERROR || rc == MBEDTLS_ERR_X509_FILE_IO_ERROR)
+        return err_set(err, ERR_SPEC, "client %s %s: %s", what, path, strerror(sys_errno));
+    mbedtls_strerror(rc, why, sizeof(why));
+    return err_set(err, ERR_SPEC, "client %s %s cannot be read: %s", what, path, why);
+}
+
+static int check(const char *cert_path, const char *key_path, struct err *err)
+{
+    mbedtls_x509_crt   cert;
+    mbedtls_pk_context key;
+    int                rc, result = -1;
+
+    mbedtls_x509_crt_init(&cert);
+    mbedtls_pk_init(&key);
+    errno = 0;
+    rc = mbedtls_x509_crt_parse_file(&cert, cert_path);
+    if (rc != 0) { /* positive: so many of several cannot be read; libcurl takes all or none */
+        refuse(err, "certificate", cert_path, rc < 0 ? rc : MBEDTLS_ERR_X509_INVALID_FORMAT, errno);
+        goto out;
+    }
+    rc = mbedtls_pk_parse_keyfile(&key, key_path, NULL, mbedtls_psa_get_random,
+                                  MBEDTLS_PSA_RANDOM_STATE);
+    if (rc != 0) {
+        refuse(err, "key", key_path, rc, errno);
+        err_hint(err, "tls.clientKey must be a private key in PEM form without a password");
+        goto out;
+    }
+    if (mbedtls_pk_check_pair(&cert.pk, &key, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE)) {
+        err_set(err, ERR_SPEC, "client key %s does not belong to the certificate %s", key_path,
+                cert_path);
+        goto out;
+    }
+    result = 0;
+out:
+    mbedtls_pk_free(&key); /* wipes it */
+    mbedtls_x509_crt_free(&cert);
+    return result;
+}
+
+int tls_client_check(struct str cert, struct str key, struct err *err)
+{
+    char *cert_path = mem_strndup(cert.p, cert.len);
+    char *key_path = key.len ? mem_strndup(key.p, key.len) : mem_strdup(cert_path);
+    int   rc = check(cert_path, key_path, err);
+
+    free(cert_path);
+    free(key_path);
+    return rc;
+}

@@ -1,0 +1,561 @@
+"""What a second run does: goes on where the first one died, leaves alone what is right, repairs what is not."""
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from conftest import content_of, sha256
+from standin import lfs, xet
+
+MIB = 1 << 20
+LANES = {"connections": 2, "partSize": "4MiB"}
+IN_FLIGHT = 2 * 4 * MIB  # connections times the size of a part
+
+
+def spec(**more):
+    repo = {"id": "acme/tiny", **{k: more.pop(k) for k in ("revision", "allow", "optional") if k in more}}
+    return {"repos": [repo], "concurrency": LANES, **more}
+
+
+def large(hub, size=32 * MIB):
+    return hub.model("acme/tiny", {"config.json": "{}", "model.safetensors": xet(size)})
+
+
+def small(hub):
+    return hub.model("acme/tiny", {"config.json": "{}", "a/notes.txt": "hello", "w.bin": lfs(300_000)})
+
+
+def sent(hub):
+    return sum(r.sent for r in hub.requests(host="cdn"))
+
+
+def files_asked(hub):
+    return {r.file for r in hub.requests() if r.file}
+
+
+def place_of(layout, repo):
+    return "acme/tiny" if layout == "dir" else "models--acme--tiny/snapshots/" + repo.head().sha
+
+
+@pytest.fixture
+def stopped(hub, start, until, volume):
+    """stopped(spec, at) kills a run once that many bytes have left the CDN and some of them are in a journal; returns
+    how many had left it in the end."""
+
+    def stop(spec, at, rate=24 * MIB):
+        throttle = hub.throttle(rate, host="cdn", per="all")
+        running = start(spec)
+        until(lambda: sent(hub) >= at and any((volume / ".hf-init/partials").glob("*.journal")))
+        running.kill()
+        throttle.clear()
+        hub.log.settle()
+        count = sent(hub)
+        hub.reset()
+        return count
+
+    return stop
+
+
+# Killed.
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_after_kill_9_only_what_was_in_flight_is_fetched_again(run, hub, volume, stopped, layout):
+    repo = large(hub)
+    before = stopped(spec(layout=layout), 16 * MIB)
+    assert volume.marker() is None
+    assert "model.safetensors" not in volume.files(".") and volume.partials()
+    result = run(spec(layout=layout))
+    assert result.code == 0, result
+    assert hub.bytes_sent(host="cdn") <= 32 * MIB - before + IN_FLIGHT
+    assert volume.files(place_of(layout, repo)) == content_of(repo)
+    assert volume.partials() == []
+    totals = volume.status()["totals"]
+    assert totals["bytesReceived"] <= 32 * MIB + 2 - before + IN_FLIGHT and totals["percent"] == 100
+
+
+def test_many_kills_in_a_row_still_get_there(run, hub, volume, stopped):
+    repo = large(hub, 48 * MIB)
+    total = sum(stopped(spec(), 8 * MIB, rate=40 * MIB) for _ in range(4))
+    result = run(spec())
+    assert result.code == 0, result
+    assert total + hub.bytes_sent(host="cdn") <= 48 * MIB + 4 * IN_FLIGHT
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.partials() == []
+
+
+def test_files_that_were_published_before_the_kill_are_not_fetched_again(run, start, hub, volume, until):
+    names = ["part-%03d.json" % n for n in range(200)]
+    repo = hub.model("acme/tiny", {name: "content of %s " % name * 50 for name in names})
+    gate = hub.gate(file="part-19*.json", status=200)
+    running = start(spec())
+    until(lambda: len(volume.files("acme/tiny")) > 100)
+    running.kill()
+    there = set(volume.files("acme/tiny"))
+    gate.release()
+    hub.reset()
+    result = run(spec())
+    assert result.code == 0, result
+    assert files_asked(hub) == set(names) - there
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+@pytest.mark.parametrize("at", ["revision", "tree", "first byte", "last byte"])
+def test_a_kill_at_any_stage_leaves_nothing_that_confuses_the_next_run(run, start, hub, volume, at):
+    repo = large(hub, 3 * MIB)
+    gate = {"revision": lambda: hub.gate(path="*/revision/*", before=True),
+            "tree": lambda: hub.gate(path="*/tree/*", at=10),
+            "first byte": lambda: hub.gate(host="cdn", at=0),
+            "last byte": lambda: hub.gate(host="cdn", at=3 * MIB - 1)}[at]()
+    running = start(spec())
+    assert gate.wait()
+    running.kill()
+    gate.release()
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.partials() == [] and volume.marker()
+
+
+def test_a_resumed_file_is_hashed_whole(run, hub, volume, stopped):
+    repo = large(hub)
+    stopped(spec(), 16 * MIB)
+    partial, = (volume / ".hf-init/partials").glob("*.part")
+    with open(partial, "r+b") as file:  # a bit that flipped on disk, in a range that the journal calls done
+        file.seek(100_000)
+        byte = file.read(1)
+        file.seek(100_000)
+        file.write(bytes([byte[0] ^ 1]))
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def zeros(folder, partial, journal):
+    partial.write_bytes(b"\0" * partial.stat().st_size)
+
+
+def cut_partial(folder, partial, journal):
+    os.truncate(partial, 1000)
+
+
+def grown_partial(folder, partial, journal):
+    os.truncate(partial, 100 * MIB)
+
+
+def no_journal(folder, partial, journal):
+    journal.unlink()
+
+
+def no_partial(folder, partial, journal):
+    partial.unlink()
+
+
+def garbage_journal(folder, partial, journal):
+    journal.write_bytes(os.urandom(5000))
+
+
+def empty_journal(folder, partial, journal):
+    journal.write_bytes(b"")
+
+
+def torn_journal(folder, partial, journal):
+    journal.write_bytes(journal.read_bytes()[:-7])
+
+
+def boastful_journal(folder, partial, journal):
+    journal.write_bytes(journal.read_bytes() + b"w 0 %d 00000000\ns 99999 00000000\n" % (32 * MIB))
+
+
+def partial_is_a_folder(folder, partial, journal):
+    partial.unlink()
+    partial.mkdir()
+    (partial / "x").write_text("x")
+
+
+def foreign_files(folder, partial, journal):
+    (folder / "not-ours").write_text("x")
+    (folder / ("0" * 64 + ".0123456789abcdef.part")).write_bytes(b"x" * 1000)
+    (folder / ("1" * 64 + ".0123456789abcdef.journal")).write_bytes(b"hf-init journal 9\n")
+
+
+@pytest.mark.parametrize("harm", [zeros, cut_partial, grown_partial, no_journal, no_partial, garbage_journal,
+                                  empty_journal, torn_journal, boastful_journal, partial_is_a_folder, foreign_files])
+def test_whatever_happens_to_partial_and_journal_the_content_is_right(run, hub, volume, stopped, harm):
+    repo = large(hub, 12 * MIB)
+    stopped(spec(), 6 * MIB)
+    folder = volume / ".hf-init/partials"
+    partial, = folder.glob("*.part")
+    harm(folder, partial, partial.with_suffix(".journal"))
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_partials_are_never_planted_links(run, hub, volume, stopped, tmp_path):
+    repo = large(hub, 12 * MIB)
+    outside = tmp_path / "outside"
+    stopped(spec(), 6 * MIB)
+    partial, = (volume / ".hf-init/partials").glob("*.part")
+    shutil.copy(partial, outside)
+    partial.unlink()
+    partial.symlink_to(outside)
+    before = sha256(outside)
+    result = run(spec())
+    assert result.code == 0, result
+    assert sha256(outside) == before
+    assert not (volume / "acme/tiny/model.safetensors").is_symlink()
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_partials_of_content_that_nobody_wants_any_more_are_removed(run, hub, volume, stopped):
+    repo = large(hub)
+    stopped(spec(), 8 * MIB)
+    repo.push({"model.safetensors": xet(MIB)})
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.partials() == []
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+# Told to stop.
+
+def quick(running, number=signal.SIGTERM):
+    """Signals a run; its result, which must come within 2 s."""
+    began = time.monotonic()
+    running.signal(number)
+    result = running.wait(10)
+    assert time.monotonic() - began < 2, result
+    return result
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_in_time_and_the_next_one_resumes(run, start, hub, volume, until, tmp_path, number, code):
+    repo = large(hub)
+    throttle = hub.throttle(16 * MIB, host="cdn", per="all")
+    running = start(spec())
+    until(lambda: sent(hub) >= 12 * MIB)
+    result = quick(running, number)
+    assert result.code == code, result
+    assert volume.status()["phase"] == "cancelled" and volume.marker() is None
+    said = json.loads((tmp_path / "termination").read_text())
+    assert said["exitCode"] == code and said["retryable"] is True
+    throttle.clear()
+    hub.log.settle()
+    before = sent(hub)
+    hub.reset()
+    assert run(spec()).code == 0
+    assert hub.bytes_sent(host="cdn") <= 32 * MIB - before + 2 * MIB  # the journal was written on the way out
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+MOMENTS = {
+    "resolving": lambda hub: hub.gate(path="*/revision/*", before=True),
+    "listing": lambda hub: hub.gate(path="*/tree/*", at=5),
+    "asking for a URL": lambda hub: hub.gate(path="*/resolve/*", before=True),
+    "a silent CDN": lambda hub: hub.fault("stall", host="cdn", times=None),
+    "a rate limit": lambda hub: hub.fault("rate-limit", path="*/revision/*", wait=50, times=None),
+    "a backoff": lambda hub: hub.fault("status", path="*/revision/*", code=503, times=None),
+    "a connection that never opens": lambda hub: hub.door("stall", times=None)}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_sigterm_is_obeyed_whatever_the_run_waits_for(start, hub, volume, moment):
+    large(hub, 2 * MIB)
+    fault = MOMENTS[moment](hub)
+    running = start(spec(retry={"attempts": 100, "maxWait": "60s"}))
+    assert fault.wait()
+    result = quick(running)
+    assert result.code == 143, result
+    assert volume.status()["phase"] == "cancelled"
+    assert not list((volume / ".hf-init/leases").glob("*"))
+
+
+def test_sigterm_is_obeyed_while_hashing_what_others_put_there(run, start, hub, volume, until):
+    repo = hub.model("acme/tiny", {"model.safetensors": xet(256 * MIB)})
+    (volume / "acme/tiny").mkdir(parents=True)
+    with open(volume / "acme/tiny/model.safetensors", "wb") as file:
+        for piece in repo.head().files["model.safetensors"].content.pieces(0, 256 * MIB):
+            file.write(piece)
+    running = start(spec())
+    until(lambda: (volume / ".hf-init/default.status.json").exists() and hub.count(path="*/tree/*"))
+    result = quick(running)
+    assert result.code in (143, 0), result  # 0: the machine was faster than we
+
+
+def test_a_second_signal_ends_it_at_once(start, hub):
+    large(hub, 2 * MIB)
+    gate = hub.gate(host="cdn")
+    running = start(spec())
+    assert gate.wait()
+    running.signal(signal.SIGTERM)
+    running.signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert running.wait(10).code == 143
+    assert time.monotonic() - began < 2
+
+
+# Again, when all is there.
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_a_complete_pinned_spec_makes_no_request(run, hub, volume, layout):
+    repo = small(hub)
+    pinned = spec(layout=layout, revision=repo.head().sha)
+    assert run(pinned).code == 0
+    hub.reset()
+    began = time.monotonic()
+    result = run(pinned)
+    assert result.code == 0, result
+    assert hub.count() == 0 and hub.log.open.now.get(None, 0) == 0
+    assert time.monotonic() - began < 1
+    assert volume.status()["phase"] == "complete"
+
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_a_complete_branch_makes_one_request(run, hub, layout):
+    small(hub)
+    assert run(spec(layout=layout)).code == 0
+    hub.reset()
+    assert run(spec(layout=layout)).code == 0
+    assert [r.path for r in hub.requests()] == ["/api/models/acme/tiny/revision/main"]
+
+
+def test_a_complete_volume_is_not_read(run, hub, volume):
+    small(hub)
+    assert run(spec()).code == 0
+    paths = [volume / "acme/tiny" / name for name in ("config.json", "w.bin")]
+
+    def age():
+        for path in paths:
+            os.utime(path, ns=(1, path.stat().st_mtime_ns))
+
+    age()
+    paths[0].read_bytes()
+    if paths[0].stat().st_atime_ns == 1:
+        pytest.skip("this file system keeps no access times")
+    age()
+    assert run(spec()).code == 0
+    assert [path.stat().st_atime_ns for path in paths] == [1, 1]
+
+
+def test_a_moved_branch_fetches_what_changed_and_the_old_file_serves_until_then(start, run, hub, volume):
+    repo = small(hub)
+    assert run(spec()).code == 0
+    old = {p: (volume / "acme/tiny" / p).stat().st_ino for p in repo.head().files}
+    was = sha256(volume / "acme/tiny/w.bin")
+    repo.push({"w.bin": lfs(400_000), "new.txt": "new"})
+    hub.reset()
+    gate = hub.gate(file="w.bin", host="cdn", at=200_000)
+    reader = open(volume / "acme/tiny/w.bin", "rb")
+    running = start(spec())
+    assert gate.wait()
+    assert volume.marker() is None  # the volume does not match the spec now
+    assert sha256(volume / "acme/tiny/w.bin") == was
+    gate.release()
+    result = running.wait()
+    assert result.code == 0, result
+    with reader:
+        assert len(reader.read()) == 300_000
+    assert files_asked(hub) == {"w.bin", "new.txt"}
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert (volume / "acme/tiny/config.json").stat().st_ino == old["config.json"]
+    assert volume.marker()["repos"][0]["commit"] == repo.head().sha
+
+
+def test_a_failed_update_leaves_the_old_files_and_no_marker(run, hub, volume):
+    repo = small(hub)
+    before = content_of(repo)
+    assert run(spec()).code == 0
+    repo.push({"w.bin": lfs(400_000)})
+    hub.fault("flip", file="w.bin", host="cdn", at=1000, times=None)
+    result = run(spec())
+    assert result.code == 40, result
+    assert volume.files("acme/tiny")["w.bin"] == before["w.bin"]
+    assert volume.marker() is None and volume.status()["phase"] == "failed"
+    hub.reset()
+    assert run(spec()).code == 0
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_branch_that_moves_while_we_run_gives_one_commit_whole(run, hub, volume):
+    repo = small(hub)
+    first = content_of(repo)
+    hub.when(lambda request: repo.push({"config.json": "second", "w.bin": lfs(1)}), path="*/revision/*")
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == first
+
+
+# Again, when somebody meddled.
+
+def delete(path):
+    path.unlink()
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def append(path):
+    with open(path, "ab") as file:
+        file.write(b"x")
+
+
+def change(path):
+    with open(path, "r+b") as file:
+        file.write(b"\xff")
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("meddle", [delete, truncate, append, change, empty])
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+@pytest.mark.parametrize("name", ["config.json", "w.bin"])
+def test_a_file_that_changed_after_completion_is_repaired(run, hub, volume, layout, meddle, name):
+    repo = small(hub)
+    pinned = spec(layout=layout, revision=repo.head().sha)
+    assert run(pinned).code == 0
+    hub.reset()
+    path = volume / place_of(layout, repo) / name
+    meddle(path.resolve())
+    result = run(pinned)
+    assert result.code == 0, result
+    assert volume.files(place_of(layout, repo)) == content_of(repo)
+    assert files_asked(hub) == {name}
+    assert volume.marker()
+
+
+def test_a_touched_file_is_hashed_and_not_fetched(run, hub, volume):
+    repo = small(hub)
+    pinned = spec(revision=repo.head().sha)
+    assert run(pinned).code == 0
+    hub.reset()
+    os.utime(volume / "acme/tiny/w.bin")
+    result = run(pinned)
+    assert result.code == 0, result
+    assert files_asked(hub) == set()
+    hub.reset()
+    assert run(pinned).code == 0
+    assert hub.count() == 0
+
+
+@pytest.mark.parametrize("missing", ["snapshots/{sha}/w.bin", "snapshots/{sha}", "refs/main", "refs", "blobs", "snapshots"])
+def test_what_is_missing_from_a_complete_cache_is_put_back(run, hub, volume, missing):
+    repo = small(hub)
+    sha = repo.head().sha
+    assert run(spec(layout="cache")).code == 0
+    gone = volume / "models--acme--tiny" / missing.format(sha=sha)
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    hub.reset()
+    result = run(spec(layout="cache"))
+    assert result.code == 0, result
+    assert volume.files(place_of("cache", repo)) == content_of(repo)
+    assert (volume / "models--acme--tiny/refs/main").read_text() == sha
+    assert missing == "blobs" or hub.bytes_sent(host="cdn") == 0
+
+
+def test_a_ref_that_another_tool_moved_is_put_right(run, hub, volume):
+    repo = small(hub)
+    assert run(spec(layout="cache")).code == 0
+    (volume / "models--acme--tiny/refs/main").write_text("0" * 40)
+    assert run(spec(layout="cache")).code == 0
+    assert (volume / "models--acme--tiny/refs/main").read_text() == repo.head().sha
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\0" * 100, b"null", b'{"schema": "hf-init/complete/v2"}',
+                                  b'{"schema": "hf-init/complete/v1", "repos": 7}', b"[" * 100_000, b"x" * 20_000_000])
+@pytest.mark.parametrize("name", ["default.complete.json", "default.status.json"])
+def test_a_marker_or_status_that_is_not_ours_is_ignored(run, hub, volume, name, text):
+    repo = small(hub)
+    (volume / ".hf-init").mkdir(parents=True)
+    (volume / ".hf-init" / name).write_bytes(text)
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.marker()["repos"][0]["commit"] == repo.head().sha
+    assert volume.status()["phase"] == "complete"
+
+
+@pytest.mark.parametrize("text", [b"", b"garbage\n" * 1000, b"hf-init inventory 9\n", b"\xff\0\n" * 999])
+def test_an_inventory_that_is_not_ours_costs_a_hash_and_no_byte(run, hub, volume, text):
+    repo = small(hub)
+    assert run(spec()).code == 0
+    for path in (volume / ".hf-init/inventory").iterdir():
+        path.write_bytes(text)
+    hub.reset()
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert files_asked(hub) == set()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"format_version": 7, "files": {}}', '{"format_version": 1, "files": {}}',
+                                  '{"format_version": 1, "files": {"../../x": {"size": 1, "blob_id": "' + "0" * 40 + '"}}}'])
+def test_a_stored_listing_that_makes_no_sense_is_fetched_anew(run, hub, volume, text):
+    repo = small(hub)
+    pinned = spec(layout="cache", revision=repo.head().sha)
+    assert run(pinned).code == 0
+    (volume / "models--acme--tiny/trees" / (repo.head().sha + ".json")).write_text(text)
+    (volume / place_of("cache", repo) / "config.json").unlink()
+    result = run(pinned)
+    assert result.code == 0, result
+    assert volume.files(place_of("cache", repo)) == content_of(repo)
+
+
+def test_a_changed_spec_takes_the_marker_away_and_sets_it_again(run, start, hub, volume):
+    small(hub)
+    assert run(spec(allow=["*.json"])).code == 0
+    first = volume.marker()
+    gate = hub.gate(file="w.bin", host="cdn")
+    running = start(spec())
+    assert gate.wait()
+    assert volume.marker() is None
+    gate.release()
+    assert running.wait().code == 0
+    assert volume.marker()["specDigest"] != first["specDigest"]
+
+
+def test_settings_that_do_not_change_the_volume_do_not_change_the_digest(run, hub):
+    repo = small(hub)
+    assert run(spec(revision=repo.head().sha)).code == 0
+    hub.reset()
+    other = spec(revision=repo.head().sha, log={"level": "debug"}, timeouts={"stall": "20s"})
+    other["concurrency"] = {"connections": 7}
+    assert run(other).code == 0
+    assert hub.count() == 0
+
+
+# Nothing there, and nobody to ask.
+
+def test_an_empty_repo_is_refused_with_a_reason(run, hub, volume, tmp_path):
+    hub.model("acme/tiny", {})
+    result = run(spec())
+    assert result.code == 12, result
+    assert json.loads((tmp_path / "termination").read_text())["reason"] == "NothingSelected"
+    assert volume.marker() is None
+
+
+def test_a_complete_volume_serves_while_the_hub_is_down(run, hub, volume):
+    repo = small(hub)
+    assert run(spec()).code == 0
+    hub.down()
+    result = run(spec(retry={"attempts": 1, "maxWait": "1s"}))
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.status()["repos"][0]["fromExisting"] is True
+    assert run(spec(onUnreachable="fail", retry={"attempts": 1, "maxWait": "1s"})).code == 30
+
+
+def test_offline_a_complete_volume_is_enough_and_an_incomplete_one_is_exit_60(run, hub, volume):
+    repo = small(hub)
+    assert run(spec(), HF_HUB_OFFLINE="1").code == 60
+    assert run(spec()).code == 0
+    hub.reset()
+    assert run(spec(), HF_HUB_OFFLINE="1").code == 0
+    (volume / "acme/tiny/w.bin").unlink()
+    assert run(spec(), HF_HUB_OFFLINE="1").code == 60
+    assert hub.count() == 0
+    assert set(volume.files("acme/tiny")) == set(repo.head().files) - {"w.bin"}

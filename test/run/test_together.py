@@ -1,0 +1,314 @@
+"""Any number of processes on one volume: one fetches, the others wait, say for whom, check, and exit 0."""
+import json
+import os
+import signal
+import time
+
+import pytest
+from conftest import content_of
+from standin import lfs, xet
+
+MIB = 1 << 20
+
+
+def spec(name="default", **more):
+    repo = {"id": "acme/tiny", **{k: more.pop(k) for k in ("revision", "allow", "path") if k in more}}
+    return {"name": name, "repos": [repo], "concurrency": {"connections": 2, "partSize": "4MiB"}, **more}
+
+
+def tiny(hub, size=8 * MIB):
+    return hub.model("acme/tiny", {"config.json": "{}", "a/notes.txt": "hello", "model.safetensors": xet(size)})
+
+
+def leases(volume):
+    return sorted((volume / ".hf-init/leases").glob("*.lease"))
+
+
+def waiting(result):
+    """What a run said about whom it waited for."""
+    return [line for line in result.lines if line["msg"] == "waiting for another writer"]
+
+
+def is_waiting(volume, name):
+    path = volume / ".hf-init" / (name + ".status.json")
+    return path.exists() and volume.status(name)["phase"] == "waiting"
+
+
+@pytest.fixture
+def held(hub, start):
+    """held(spec) starts a run and gives (run, gate): it holds the volume, in the middle of the large file."""
+
+    def hold(whole, **env):
+        gate = hub.gate(file="model.safetensors", host="cdn", at=MIB)
+        running = start(whole, HOSTNAME="pod-a", **env)
+        assert gate.wait()
+        return running, gate
+
+    return hold
+
+
+# Everybody at once.
+
+@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_runs_of_one_spec_fetch_it_once_and_all_succeed(start, hub, volume, layout, count):
+    repo = tiny(hub)
+    throttle = hub.throttle(40 * MIB, host="cdn", per="all")  # long enough for all of them to meet
+    results = [running.wait() for running in [start(spec(layout=layout)) for _ in range(count)]]
+    throttle.clear()
+    for result in results:
+        assert result.code == 0, result
+    size = sum(file.size for file in repo.head().files.values())
+    assert hub.bytes_sent("model.safetensors", host="cdn") + 100 <= 1.05 * size
+    place = "acme/tiny" if layout == "dir" else "models--acme--tiny/snapshots/" + repo.head().sha
+    assert volume.files(place) == content_of(repo)
+    assert volume.partials() == [] and leases(volume) == []
+    assert volume.marker()["repos"][0]["commit"] == repo.head().sha
+    assert volume.status()["phase"] == "complete"
+
+
+def test_runs_that_start_on_a_complete_volume_do_not_wait_for_each_other(start, run, hub, volume):
+    repo = tiny(hub, MIB)
+    pinned = spec(revision=repo.head().sha)
+    assert run(pinned).code == 0
+    hub.reset()
+    results = [running.wait() for running in [start(pinned) for _ in range(6)]]
+    assert [result.code for result in results] == [0] * 6
+    assert hub.count() == 0 and not any(waiting(result) for result in results)
+
+
+def test_shards_in_parallel_fetch_every_file_once_and_the_last_one_marks(start, run, hub, volume):
+    repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(50_000 + n) for n in range(30)})
+    whole = spec(shard={"count": 3})
+    results = [r.wait() for r in [start(whole, JOB_COMPLETION_INDEX=n) for n in range(3)]]
+    for result in results:
+        assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    asked = [r.file for r in hub.requests(host="cdn")]
+    assert sorted(asked) == sorted(repo.head().files)
+    assert volume.marker() and volume.partials() == [] and leases(volume) == []
+    hub.reset()
+    assert run(whole, JOB_COMPLETION_INDEX=1).code == 0
+    assert hub.count() == 1
+
+
+def test_a_shard_alone_leaves_no_marker(run, hub, volume):
+    hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    result = run(spec(shard={"index": 0, "count": 2}))
+    assert result.code == 0, result
+    assert 0 < len(volume.files("acme/tiny")) < 20
+    assert volume.marker() is None
+
+
+def test_two_specs_that_share_a_repo_fetch_it_once(start, hub, volume):
+    repo = tiny(hub)
+    throttle = hub.throttle(20 * MIB, host="cdn", per="all")
+    results = [r.wait() for r in [start(spec("one")), start(spec("two"))]]
+    throttle.clear()
+    for result in results:
+        assert result.code == 0, result
+    assert hub.bytes_sent("model.safetensors", host="cdn") <= 1.05 * 8 * MIB
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.marker("one") and volume.marker("two")
+
+
+def test_specs_of_different_repos_do_not_wait_for_each_other(start, run, hub, volume, held):
+    tiny(hub)
+    other = hub.model("acme/other", {"config.json": "{}"})
+    running, gate = held(spec("one"))
+    result = run({"name": "two", "repos": [{"id": "acme/other"}]})
+    assert result.code == 0, result
+    assert volume.files("acme/other") == content_of(other) and not waiting(result)
+    gate.release()
+    assert running.wait().code == 0
+
+
+def test_both_layouts_live_on_one_volume(start, hub, volume):
+    repo = tiny(hub)
+    results = [r.wait() for r in [start(spec("one")), start(spec("two", layout="cache"))]]
+    for result in results:
+        assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.files("models--acme--tiny/snapshots/" + repo.head().sha) == content_of(repo)
+
+
+# Those who wait.
+
+def test_a_waiter_says_for_whom_and_goes_on_when_it_is_done(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    waiter = start(spec("two"), HOSTNAME="pod-b")
+    said = until(lambda: is_waiting(volume, "two") and volume.status("two").get("waitingFor"))
+    assert "pod-a" in said and "acme/tiny" in said
+    assert volume.status("two")["waitingUntil"]
+    gate.release()
+    assert running.wait().code == 0
+    began = time.monotonic()
+    result = waiter.wait()
+    assert time.monotonic() - began < 3
+    assert result.code == 0, result
+    assert "pod-a" in waiting(result)[0]["holder"] and waiting(result)[0]["repo"] == "acme/tiny"
+    assert "waitingFor" not in volume.status("two")
+    assert volume.status("two")["totals"]["bytesReceived"] == 0
+    assert hub.bytes_sent(host="cdn") == 8 * MIB
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_the_status_of_a_spec_tells_of_the_one_who_fetches_not_of_those_who_wait(start, hub, volume, held, until):
+    tiny(hub)
+    running, gate = held(spec())
+    pid = running.process.pid
+    until(lambda: volume.status()["phase"] == "downloading")
+    waiter = start(spec(), HOSTNAME="pod-b")
+    until(lambda: hub.count(path="*/revision/*") >= 1)
+    seen = set()
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        status = volume.status()
+        seen.add((status["pid"], status["phase"]))
+        time.sleep(0.02)
+    gate.release()
+    assert running.wait().code == 0 and waiter.wait().code == 0
+    assert seen == {(pid, "downloading")}
+
+
+def test_a_waiter_that_is_told_to_stop_leaves_the_others_alone(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    began = time.monotonic()
+    waiter.signal(signal.SIGTERM)
+    assert waiter.wait().code == 143
+    assert time.monotonic() - began < 2
+    assert volume.status("two")["phase"] == "cancelled" and len(leases(volume)) == 1
+    gate.release()
+    assert running.wait().code == 0
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_wait_has_an_end(run, hub, held, tmp_path):
+    tiny(hub)
+    running, gate = held(spec("one"))
+    began = time.monotonic()
+    result = run(spec("two", lock={"wait": "1s"}))
+    assert 1 <= time.monotonic() - began < 4
+    assert result.code == 50, result
+    said = json.loads((tmp_path / "termination").read_text())
+    assert said["reason"] == "LockTimeout" and "pod-a" in said["message"] and said["retryable"] is True
+    gate.release()
+    assert running.wait().code == 0
+
+
+# Holders that go.
+
+def test_when_the_holder_is_killed_another_one_takes_over_what_it_has(start, hub, volume, until):
+    repo = tiny(hub, 24 * MIB)
+    gate = hub.gate(file="model.safetensors", host="cdn", file_at=20 * MIB)
+    holder = start(spec("one"))
+    assert gate.wait()
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    until(lambda: volume.status("one")["totals"]["bytesReceived"] >= 18 * MIB)
+    holder.kill()
+    gate.release()
+    hub.log.settle()
+    before = hub.bytes_sent(host="cdn")
+    began = time.monotonic()
+    result = waiter.wait()
+    assert time.monotonic() - began < 5
+    assert result.code == 0, result
+    assert hub.bytes_sent(host="cdn") - before <= 24 * MIB - 18 * MIB + 2 * 4 * MIB
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.partials() == [] and leases(volume) == []
+
+
+def test_when_the_holder_is_told_to_stop_a_waiter_goes_on(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 143
+    gate.release()
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_when_the_holder_fails_a_waiter_tries_itself(start, run, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one", timeouts={"total": "2s"}))
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    assert running.wait().code == 33
+    gate.release()
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_holder_that_stands_still_is_waited_for(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    running.signal(signal.SIGSTOP)
+    gate.release()
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    time.sleep(1)
+    assert waiter.process.poll() is None and len(leases(volume)) == 1
+    running.signal(signal.SIGCONT)
+    assert running.wait().code == 0
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert hub.bytes_sent(host="cdn") <= 1.05 * 8 * MIB
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_holder_quiet_for_two_minutes_is_replaced_and_its_late_writes_do_no_harm(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    running.signal(signal.SIGSTOP)
+    lease, = leases(volume)
+    os.utime(lease, (time.time() - 150,) * 2)  # two minutes and a half pass on the volume's clock
+    gate.release()
+    result = start(spec("two")).wait()
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo) and volume.marker("two")
+    running.signal(signal.SIGCONT)
+    late = running.wait()
+    assert late.code in (0, 50), late
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_lease_of_another_node_counts_until_it_is_quiet_for_two_minutes(start, hub, volume, held, until):
+    repo = tiny(hub)
+    running, gate = held(spec("one"))
+    running.kill()
+    gate.release()
+    lease, = leases(volume)
+    claim = json.loads(lease.read_text())
+    lease.write_text(json.dumps({**claim, "boot_id": "f" * 8 + "-0000-0000-0000-" + "f" * 12, "host": "node-2"}))
+    waiter = start(spec("two"))
+    until(lambda: is_waiting(volume, "two"))
+    time.sleep(0.7)  # more than a poll
+    assert waiter.process.poll() is None
+    os.utime(lease, (time.time() - 150,) * 2)
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert waiting(result)[0]["host"] == "node-2"
+
+
+@pytest.mark.parametrize("text", ["", "{", "\0" * 50, '{"instance": 7}', "x" * 100_000])
+def test_a_lease_that_makes_no_sense_is_replaced_once_it_is_old(start, run, hub, volume, held, text):
+    repo = tiny(hub, 2 * MIB)
+    running, gate = held(spec())
+    running.kill()
+    gate.release()
+    lease, = leases(volume)
+    lease.write_text(text)
+    os.utime(lease, (time.time() - 150,) * 2)
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)

@@ -1,0 +1,166 @@
+/* test_plan.c: the plan holds what was asked for and nothing that cannot live on a disk. */
+#include "check.h"
+#include "plan.h"
+
+static struct hub_entry entry(const char *path, uint64_t size_bytes, unsigned content)
+{
+    struct hub_entry e = {.path = str_from(path), .size_bytes = size_bytes};
+
+    e.digest.kind = DIGEST_GIT_SHA1;
+    e.digest.byte[0] = (unsigned char)content;
+    e.digest.byte[1] = (unsigned char)(content >> 8);
+    return e;
+}
+
+static struct str json_pattern[] = {{"*.json", 6}};
+static struct str readme[] = {{"README.md", 9}};
+
+static enum err_kind plan_one(struct plan *plan, struct spec *spec, const struct hub_entry *e,
+                              size_t count)
+{
+    struct err err = {0};
+
+    plan_init(plan, spec);
+    return plan_add_repo(plan, 0, e, count, &err) ? err.kind : ERR_NONE;
+}
+
+static void selections(void)
+{
+    struct hub_entry list[] = {entry("b.json", 2, 1), entry("a/x.json", 3, 2),
+                               entry("README.md", 5, 3)};
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    struct plan      plan;
+
+    check_row("all of it, sorted by path");
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE);
+    CHECK(plan.file_count == 3 && plan.repo[0].bytes == 10 && plan.repo[0].listed == 3);
+    CHECK(str_eq(plan.file[0].path, STR("README.md")) && str_eq(plan.file[2].path, STR("b.json")));
+    plan_release(&plan);
+
+    check_row("allow selects; the digest of the list follows");
+    repo.allow = (struct pattern_list){json_pattern, 1, true};
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE);
+    CHECK(plan.file_count == 2 && plan.repo[0].listed == 3 && plan.repo[0].list_digest[0]);
+    plan_release(&plan);
+
+    check_row("files are wanted beside what allow selects");
+    repo.files = (struct spec_list){readme, 1};
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE && plan.file_count == 3);
+    plan_release(&plan);
+
+    check_row("and are all that is wanted without patterns");
+    repo.allow = (struct pattern_list){0};
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE && plan.file_count == 1);
+    plan_release(&plan);
+
+    check_row("a missing one is an error");
+    CHECK(plan_one(&plan, &spec, list, 2) == ERR_ENTRY_NOT_FOUND && plan.file_count == 0);
+    plan_release(&plan);
+
+    check_row("so is an empty selection");
+    repo = (struct spec_repo){.ignore = {json_pattern, 1, true}};
+    CHECK(plan_one(&plan, &spec, list, 2) == ERR_NOTHING_SELECTED);
+    plan_release(&plan);
+
+    check_row("and one that is too large");
+    repo = (struct spec_repo){.max_bytes = 9};
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_TOO_LARGE);
+    plan_release(&plan);
+    check_row(NULL);
+}
+
+static void names(void)
+{
+    struct hub_entry twins[] = {entry("a", 1, 1), entry("a", 1, 1)};
+    struct hub_entry rivals[] = {entry("a", 1, 1), entry("a", 1, 2)};
+    struct hub_entry nested[] = {entry("a", 1, 1), entry("a-b", 1, 3), entry("a/b/c", 1, 2)};
+    struct hub_entry huge[] = {entry("a", UINT64_MAX, 1), entry("b", 1, 2)};
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    struct plan      plan;
+
+    check_row("a repeated entry counts once");
+    CHECK(plan_one(&plan, &spec, twins, 2) == ERR_NONE && plan.file_count == 1);
+    plan_release(&plan);
+    check_row("two contents for one name");
+    CHECK(plan_one(&plan, &spec, rivals, 2) == ERR_UNSAFE_NAME);
+    plan_release(&plan);
+    check_row("a file where a folder must be");
+    CHECK(plan_one(&plan, &spec, nested, 3) == ERR_UNSAFE_NAME);
+    plan_release(&plan);
+    check_row("sizes that overflow");
+    CHECK(plan_one(&plan, &spec, huge, 2) == ERR_BAD_ANSWER);
+    plan_release(&plan);
+    check_row(NULL);
+}
+
+static void shares(void)
+{
+    enum { FILES = 40, SHARDS = 4 };
+    struct hub_entry list[FILES];
+    char             path[FILES][8];
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    unsigned         owners[FILES] = {0};
+    uint64_t         bytes[SHARDS] = {0};
+
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(path[i], sizeof(path[i]), "f%u", i);
+        list[i] = entry(path[i], 100 + 37 * (i % 7), i);
+    }
+    for (unsigned s = 0; s < SHARDS; s++) {
+        struct plan plan;
+
+        CHECK(plan_one(&plan, &spec, list, FILES) == ERR_NONE);
+        plan_take_shard(&plan, s, SHARDS);
+        for (unsigned i = 0; i < FILES; i++) {
+            owners[i] += plan.file[i].is_mine;
+            bytes[s] += plan.file[i].is_mine ? plan.file[i].size_bytes : 0;
+        }
+        plan_release(&plan);
+    }
+    check_row("every file belongs to exactly one shard");
+    for (unsigned i = 0; i < FILES; i++)
+        CHECK_U64(owners[i], 1);
+    check_row("and the shares are even");
+    for (unsigned s = 1; s < SHARDS; s++)
+        CHECK(bytes[s] < bytes[0] + 400 && bytes[0] < bytes[s] + 400);
+    check_row(NULL);
+}
+
+static void twins(void)
+{
+    struct hub_entry list[] = {entry("a", 9, 1), entry("b", 9, 1), entry("c", 9, 2),
+                               entry("e", 0, 3), entry("f", 0, 3)};
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    struct plan      plan;
+
+    CHECK(plan_one(&plan, &spec, list, 5) == ERR_NONE);
+    for (size_t i = 0; i < plan.file_count; i++)
+        plan.file[i].state = PLAN_FETCH;
+    plan_find_same(&plan);
+    check_row("equal contents are fetched once");
+    CHECK(plan.file[0].state == PLAN_FETCH && plan.file[1].state == PLAN_SAME &&
+          plan.file[1].same_as == 0);
+    check_row("others are left alone, empty files too");
+    CHECK(plan.file[2].state == PLAN_FETCH && plan.file[3].state == PLAN_FETCH &&
+          plan.file[4].state == PLAN_FETCH);
+    plan.file[0].state = plan.file[1].state = PLAN_FETCH;
+    plan.file[1].state = PLAN_PRESENT;
+    plan_find_same(&plan);
+    check_row("the one that is there is the one that is copied");
+    CHECK(plan.file[0].state == PLAN_SAME && plan.file[0].same_as == 1);
+    check_row(NULL);
+    plan_release(&plan);
+}
+
+int main(void)
+{
+    selections();
+    names();
+    shares();
+    twins();
+    return check_end("test_plan");
+}
