@@ -100,6 +100,7 @@
 /* TLS 1.3 takes its key schedule from PSA, so PSA is there; but MBEDTLS_USE_PSA_CRYPTO stays off:
  * with it every record would take PSA's one global mutex. */
 #define MBEDTLS_PSA_CRYPTO_C
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC   /* each TLS 1.3 handshake holds a key; a fixed store has 32 places */
 
 /* ---- our own kernels ----
  * A replacement (MBEDTLS_GCM_ALT, MBEDTLS_SHA256_ALT) is switched on here, and its source and

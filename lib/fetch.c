@@ -48,7 +48,7 @@ static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
         lanes = LANES_MAX;
     if (lanes > q->connections)
         lanes = q->connections;
-    return q->file_count < lanes ? 1 : lanes;
+    return q->bulk_count == 0 && q->small_count < lanes ? 1 : lanes;
 }
 
 static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lanes)
@@ -70,7 +70,9 @@ static int start_lanes(struct fetch *fetch, struct queue *q, struct crew *crew, 
     for (unsigned i = 0; i < lanes; i++)
         if (http_new(&http, &q->lane_http[i], err))
             return -1;
-    q->lane_count = lanes; /* complete before the first lane can wake another */
+    pthread_mutex_lock(&q->lock);
+    q->lane_count = lanes; /* complete before the first lane or finisher can wake one */
+    pthread_mutex_unlock(&q->lock);
     for (unsigned i = 0; i < lanes; i++) {
         if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
             return -1;
@@ -141,12 +143,12 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
     if (rc == 0)
         rc = watch(fetch, &q, &crew, err);
     queue_stop(&q);
+    for (size_t i = 0; i < crew.finisher_count; i++) /* first: they may still wake lanes */
+        pthread_join(crew.finisher[i], NULL);
     for (size_t i = 0; i < crew.lane_count; i++)
         lane_join(crew.lane[i]);
     for (size_t i = crew.lane_count; i < q.lane_count; i++)
         http_free(q.lane_http[i]);
-    for (size_t i = 0; i < crew.finisher_count; i++)
-        pthread_join(crew.finisher[i], NULL);
     queue_release(&q);
     return rc;
 }

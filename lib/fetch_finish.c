@@ -34,10 +34,9 @@ static int copy_to_twins(struct queue *q, struct fetch_file *f, const struct pla
     struct store_file same = {content->path, content->size_bytes, content->digest};
     struct err        err = {0};
 
-    for (struct fetch_file *twin = f->next_same, *next; twin; twin = next) {
+    for (struct fetch_file *twin = f->first_same; twin; twin = twin->next_same) {
         struct store_file sf = {twin->plan->path, twin->plan->size_bytes, twin->plan->digest};
 
-        next = twin->next_same;
         if (store_publish_copy(twin->place->store, &sf, &same, &err)) {
             queue_fail(q, twin, &err);
             continue;
@@ -125,10 +124,8 @@ static void step(struct queue *q, struct fetch_file *f, unsigned char *buffer)
         queue_hash_done(q, f);
         return;
     }
-    if (f->state == FILE_FINISHING && f->active->hash.hashed_bytes == f->plan->size_bytes)
+    if (queue_finished_step(q, f))
         publish(q, f);
-    else
-        queue_finished_step(q, f);
 }
 
 void *finisher_main(void *arg)

@@ -124,6 +124,13 @@ static bool wanted(void *owner, struct range *range)
     return !p->in_full;
 }
 
+static bool has_all(void *owner)
+{
+    const struct lane_part *p = owner;
+
+    return received(p) == p->part.range.end;
+}
+
 static bool direct_url(void *owner, struct buf *out)
 {
     struct lane_part *p = owner;
@@ -228,6 +235,7 @@ static void on_end(void *owner, const struct err *err);
 static const struct transfer_ops ops = {
     .make_url = make_url,
     .wanted = wanted,
+    .has_all = has_all,
     .direct_url = direct_url,
     .learnt_url = learnt_url,
     .on_reply = on_reply,
@@ -298,25 +306,14 @@ static void part_free(struct lane_part *p)
 
 static void take_more(struct lane *lane, const struct lane_part *after);
 
-/* Bytes that are wrong, not missing: what is there of the file cannot be trusted either. */
-static bool starts_from_scratch(const struct lane_part *p, const struct err *err)
-{
-    return err->kind == ERR_INTEGRITY && p->part.file->mismatches == 0;
-}
-
 static void on_end(void *owner, const struct err *err)
 {
     struct lane_part *p = owner;
     struct lane      *lane = p->lane;
 
-    if (err && !queue_must_stop(lane->queue, p->part.file)) {
-        if (starts_from_scratch(p, err)) {
-            p->part.file->mismatches++;
-            queue_restart_in_one_piece(lane->queue, p->part.file);
-        } else {
-            queue_fail(lane->queue, p->part.file, err);
-        }
-    }
+    if (err && !queue_must_stop(lane->queue, p->part.file) &&
+        !(err->kind == ERR_INTEGRITY && queue_start_from_scratch(lane->queue, p->part.file)))
+        queue_fail(lane->queue, p->part.file, err);
     give_back(p);
     if (!err)
         take_more(lane, p);

@@ -11,6 +11,7 @@ enum {
     PART_MAX_BYTES = 64 * 1024 * 1024,
     CONNECTIONS_AUTO = 16, /* for bulk; issue of goodput control, not of correctness */
     OPEN_FILES_AUTO = 16,
+    FINISHING_MAX = 128, /* each has a descriptor; disks that sync slowly must hold the network back */
 };
 
 /* --- setting up --- */
@@ -77,8 +78,8 @@ static void add_files(struct queue *q, struct plan *plan, struct fetch_place *pl
             continue;
         leader = by_plan[f->plan->same_as];
         if (leader) {
-            f->next_same = leader->next_same;
-            leader->next_same = f;
+            f->next_same = leader->first_same;
+            leader->first_same = f;
         } else { /* its twin is on the volume already: only the copy is left to do */
             f->state = FILE_FINISHING;
             f->in_finish_list = true;
@@ -196,11 +197,22 @@ static void free_slot(struct queue *q, struct fetch_file *f)
     f->active->slot = -1;
 }
 
+static void leave_finishing(struct queue *q, struct fetch_file *f)
+{
+    if (f->state != FILE_FINISHING || !f->active)
+        return;
+    if (q->finishing-- == FINISHING_MAX)
+        wake_lanes(q);
+}
+
 /* A failed file keeps its active part until queue_release: other lanes may still be writing. */
 static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_state end)
 {
+    if (f->state == FILE_FAILED || f->state == FILE_DONE)
+        return; /* `left` counts every file once */
     free_slot(q, f);
     close_open(q, f);
+    leave_finishing(q, f);
     if (end == FILE_DONE)
         active_free(f);
     f->state = end;
@@ -212,21 +224,41 @@ static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file
     pthread_cond_signal(&q->changed);
 }
 
+static bool is_idle(const struct fetch_file *f)
+{
+    return f->active && f->active->parts_out == 0 && !f->active->hash_busy;
+}
+
+static void settle_failed_locked(struct queue *q, struct fetch_file *f)
+{
+    for (struct fetch_file *s = f->first_same; s; s = s->next_same)
+        settle_locked(q, s, FILE_FAILED);
+    settle_locked(q, f, FILE_FAILED);
+}
+
+/* The place is given up. Its files that nobody holds now would be taken up by nobody again; the
+ * others are settled by whoever holds or begins them. */
+static void fail_place_locked(struct queue *q, const struct fetch_file *f, const struct err *err)
+{
+    struct fetch_place *place = f->place;
+
+    place->failed = true;
+    place->err = *err;
+    if (str_find(str_from(err->text), f->plan->path, 0) < 0)
+        err_wrap(&place->err, "%.*s", STR_ARG(f->plan->path));
+    snprintf(place->err.file, sizeof(place->err.file), "%.*s", STR_ARG(f->plan->path));
+    for (size_t i = 0; i < q->file_count; i++)
+        if (q->file[i].place == place && q->file[i].state == FILE_ACTIVE && is_idle(&q->file[i]))
+            settle_failed_locked(q, &q->file[i]);
+}
+
 static void fail_locked(struct queue *q, struct fetch_file *f, const struct err *err)
 {
     if (f->state == FILE_FAILED || f->state == FILE_DONE)
         return;
-    if (!f->place->failed && !atomic_load(&q->stopping)) {
-        f->place->failed = true;
-        f->place->err = *err;
-        if (str_find(str_from(err->text), f->plan->path, 0) < 0)
-            err_wrap(&f->place->err, "%.*s", STR_ARG(f->plan->path));
-        snprintf(f->place->err.file, sizeof(f->place->err.file), "%.*s", STR_ARG(f->plan->path));
-    }
-    for (struct fetch_file *s = f->next_same; s; s = s->next_same)
-        if (s->state != FILE_FAILED)
-            settle_locked(q, s, FILE_FAILED);
-    settle_locked(q, f, FILE_FAILED);
+    if (!f->place->failed && !atomic_load(&q->stopping))
+        fail_place_locked(q, f, err);
+    settle_failed_locked(q, f);
     if (!f->place->repo->optional && !atomic_load(&q->stopping)) {
         q->failure = f->place->err;
         atomic_store(&q->stopping, true);
@@ -257,10 +289,11 @@ static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
 {
     struct fetch_active *a = f->active;
 
-    if (a->hash_busy || a->must_restart)
+    if (f->state != FILE_ACTIVE || a->hash_busy || a->must_restart)
         return;
     if (a->parts_out == 0 && is_whole(f)) {
         f->state = FILE_FINISHING;
+        q->finishing++;
         close_open(q, f);
         push_finish_locked(q, f);
     } else if (range_set_front(&a->have, 0) > a->hash.hashed_bytes) {
@@ -270,8 +303,10 @@ static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
 
 /* --- taking work --- */
 
-/* Opens the file's partial; not under the lock, since it touches the disk. */
-static int open_file(struct queue *q, struct fetch_file *f, struct err *err)
+/* Opens the file's partial; not under the lock, since it touches the disk. Nobody else looks at the
+ * file's active part before it is complete: begin_locked puts it there. */
+static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active **out,
+                     struct err *err)
 {
     struct fetch_active *a = mem_alloc(sizeof(*a));
     struct store_file    sf = {f->plan->path, f->plan->size_bytes, f->plan->digest};
@@ -291,7 +326,7 @@ static int open_file(struct queue *q, struct fetch_file *f, struct err *err)
     a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
                                  f->plan->size_bytes, range_set_bytes(&a->have));
     free(path);
-    f->active = a;
+    *out = a;
     return 0;
 }
 
@@ -323,7 +358,7 @@ static bool help_locked(struct queue *q, struct part *out)
         struct fetch_file *f = q->open[i];
         uint64_t           left;
 
-        if (!f->active || f->active->in_one_piece)
+        if (!f->active || f->active->in_one_piece || f->active->must_restart || gives_up(q, f))
             continue;
         left = f->plan->size_bytes - range_set_bytes(&f->active->taken);
         if (left > most) {
@@ -356,8 +391,9 @@ static struct fetch_file *next_waiting_locked(struct queue *q, bool small)
 /* Begins a file. Returns 1 with a part, 0 if it needs no bytes or failed: look further. */
 static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struct part *out)
 {
-    struct err err = {0};
-    int        rc;
+    struct fetch_active *active = NULL;
+    struct err           err = {0};
+    int                  rc;
 
     f->state = FILE_ACTIVE;
     if (gives_up(q, f)) {
@@ -367,8 +403,9 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
     if (!small)
         q->open[q->open_count++] = f; /* counted already; cut from once it is open */
     pthread_mutex_unlock(&q->lock);
-    rc = open_file(q, f, &err);
+    rc = open_file(q, f, &active, &err);
     pthread_mutex_lock(&q->lock);
+    f->active = active;
     if (rc) {
         fail_locked(q, f, &err);
         return 0;
@@ -394,7 +431,7 @@ int queue_take(struct queue *q, bool small, const struct part *after, struct par
         out->file = after->file;
         got = 1;
     }
-    while (!got && !atomic_load(&q->stopping)) {
+    while (!got && !atomic_load(&q->stopping) && q->finishing < FINISHING_MAX) {
         struct fetch_file *f = NULL;
 
         if (small || q->open_count < q->open_limit)
@@ -439,10 +476,40 @@ static void restart_locked(struct queue *q, struct fetch_file *f)
     free_slot(q, f);
     store_partial_discard(f->active->partial);
     close_open(q, f);
+    leave_finishing(q, f);
     active_free(f);
+    if (f->mismatches && f->endpoint + 1 < q->fetch->config.spec->endpoint.count)
+        f->endpoint++; /* the next mirror may have better bytes */
     f->state = FILE_WAITING;
     q->again[q->again_count++] = f;
     wake_lanes(q);
+}
+
+/* The server sends whole files only, and breaks off: that is no progress. */
+static void fail_restarts_locked(struct queue *q, struct fetch_file *f)
+{
+    struct err err;
+
+    err_set(&err, ERR_BAD_ANSWER,
+            "begun anew %u times: the server ignores Range requests, and its answer broke off every "
+            "time",
+            f->restarts);
+    fail_locked(q, f, &err);
+}
+
+/* A part or a finisher has let go of the file: what comes next? */
+static void go_on_locked(struct queue *q, struct fetch_file *f)
+{
+    if (f->state != FILE_ACTIVE || atomic_load(&q->stopping))
+        return; /* settled already, or to be left as it is */
+    if (is_idle(f) && f->place->failed)
+        fail_locked(q, f, &f->place->err);
+    else if (is_idle(f) && f->restarts > q->fetch->config.spec->retry_attempts + 1)
+        fail_restarts_locked(q, f);
+    else if (is_idle(f) && f->active->must_restart)
+        restart_locked(q, f);
+    else
+        consider_finishing_locked(q, f);
 }
 
 void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
@@ -465,14 +532,7 @@ void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
         range_set_release(&a->taken);
         a->taken = taken;
     }
-    if (f->state == FILE_FAILED || atomic_load(&q->stopping))
-        ; /* settled already, or to be left as it is */
-    else if (f->place->failed && a->parts_out == 0)
-        fail_locked(q, f, &f->place->err);
-    else if (a->must_restart && a->parts_out == 0 && !a->hash_busy)
-        restart_locked(q, f);
-    else
-        consider_finishing_locked(q, f);
+    go_on_locked(q, f);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -509,12 +569,36 @@ bool queue_must_stop(struct queue *q, const struct fetch_file *file)
 void queue_restart_in_one_piece(struct queue *q, struct fetch_file *file)
 {
     pthread_mutex_lock(&q->lock);
+    file->restarts += !file->active->must_restart;
     file->in_one_piece = true;
     file->active->must_restart = true;
     pthread_mutex_unlock(&q->lock);
 }
 
+bool queue_start_from_scratch(struct queue *q, struct fetch_file *file)
+{
+    bool again;
+
+    pthread_mutex_lock(&q->lock);
+    again = file->mismatches == 0 || file->active->must_restart;
+    if (again && !file->active->must_restart)
+        file->mismatches++;
+    if (again)
+        file->in_one_piece = file->active->must_restart = true;
+    pthread_mutex_unlock(&q->lock);
+    return again;
+}
+
 /* --- finishers --- */
+
+/* It may have changed since it was put into the list: failed, begun anew and perhaps being opened,
+ * or a part feeds the hash and reports again when it is done. Without an active part it is a copy. */
+static bool wants_finisher(const struct fetch_file *f)
+{
+    if (f->state == FILE_FINISHING)
+        return !f->active || !f->active->hash_busy;
+    return f->state == FILE_ACTIVE && f->active && !f->active->hash_busy;
+}
 
 struct fetch_file *queue_next_to_finish(struct queue *q)
 {
@@ -531,8 +615,8 @@ struct fetch_file *queue_next_to_finish(struct queue *q)
         if (!q->finish_head)
             q->finish_tail = &q->finish_head;
         f->in_finish_list = false;
-        if (f->state == FILE_FAILED || (f->active && f->active->hash_busy)) {
-            f = NULL; /* a part feeds the hash; it reports again when it is done */
+        if (!wants_finisher(f)) {
+            f = NULL;
             continue;
         }
         if (f->active)
@@ -552,15 +636,19 @@ uint64_t queue_hash_front(struct queue *q, struct fetch_file *file)
     return front;
 }
 
-void queue_finished_step(struct queue *q, struct fetch_file *file)
+bool queue_finished_step(struct queue *q, struct fetch_file *file)
 {
+    bool all;
+
     pthread_mutex_lock(&q->lock);
-    file->active->hash_busy = false;
-    if (file->active->must_restart && file->active->parts_out == 0)
-        restart_locked(q, file);
-    else
-        consider_finishing_locked(q, file);
+    all = file->state == FILE_FINISHING &&
+          file->active->hash.hashed_bytes == file->plan->size_bytes;
+    if (!all) {
+        file->active->hash_busy = false;
+        go_on_locked(q, file);
+    }
     pthread_mutex_unlock(&q->lock);
+    return all;
 }
 
 void queue_done(struct queue *q, struct fetch_file *file)
@@ -575,8 +663,6 @@ void queue_mismatch(struct queue *q, struct fetch_file *file)
 {
     pthread_mutex_lock(&q->lock);
     file->mismatches++;
-    if (file->endpoint + 1 < q->fetch->config.spec->endpoint.count)
-        file->endpoint++; /* the next mirror may have better bytes */
     restart_locked(q, file);
     pthread_mutex_unlock(&q->lock);
 }

@@ -35,12 +35,14 @@ struct fetch_active {
 struct fetch_file {
     const struct plan_file *plan;
     struct fetch_place     *place;
-    struct fetch_file      *next_same;   /* files that will be copies of this one */
+    struct fetch_file      *first_same;  /* files that will be copies of this one … */
+    struct fetch_file      *next_same;   /* … and the next of them */
     struct fetch_file      *next_finish; /* in the finishers' list */
     struct fetch_active    *active;      /* owned; NULL unless ACTIVE or FINISHING */
     size_t                  endpoint;
     enum fetch_file_state   state;
-    unsigned                mismatches;
+    unsigned                mismatches; /* wrong bytes: forgiven once */
+    unsigned                restarts;   /* because ranges are ignored: as often as retry.attempts */
     bool                    in_finish_list, in_one_piece;
 };
 
@@ -64,6 +66,7 @@ struct queue {
     struct fetch_file **open; /* owned; bulk files that are ACTIVE */
     size_t             open_count, open_limit;
     struct fetch_file *finish_head, **finish_tail;
+    size_t             finishing; /* files that are FINISHING with their partial open */
     size_t             left;       /* files neither DONE nor FAILED */
     uint64_t           part_bytes; /* 0: by size of the file */
     unsigned           connections;
@@ -94,12 +97,16 @@ void queue_hash_done(struct queue *q, struct fetch_file *file);
 
 bool queue_must_stop(struct queue *q, const struct fetch_file *file); /* the part should give up */
 void queue_restart_in_one_piece(struct queue *q, struct fetch_file *file);
+/* Its bytes are wrong, not missing: what is there of it cannot be trusted either. False: that
+ * happened before, it is for good. */
+bool queue_start_from_scratch(struct queue *q, struct fetch_file *file);
 
 /* For finishers. Waits; NULL when there will be nothing more. */
 struct fetch_file *queue_next_to_finish(struct queue *q);
 /* How far may it be hashed now? */
 uint64_t queue_hash_front(struct queue *q, struct fetch_file *file);
-void     queue_finished_step(struct queue *q, struct fetch_file *file); /* more may come */
+/* Hashed so far. True: that was all of it, publish it; else more may come. */
+bool     queue_finished_step(struct queue *q, struct fetch_file *file);
 void     queue_done(struct queue *q, struct fetch_file *file);          /* published */
 void     queue_mismatch(struct queue *q, struct fetch_file *file);      /* from scratch, once */
 void     queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);

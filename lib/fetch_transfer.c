@@ -87,7 +87,8 @@ static int sink_body(void *owner, const void *data, size_t len, struct err *err)
         buf_add(&t->error_body, data, len < room ? len : room);
         return 0;
     }
-    t->new_bytes += len;
+    if (t->ops->wanted) /* what is begun anew each time gets no further by breaking off later */
+        t->new_bytes += len;
     return t->ops->on_body(t->owner, data, len, err);
 }
 
@@ -133,6 +134,7 @@ static int send_request(struct transfer *t, struct err *err)
         pthread_mutex_lock(&env->token_lock);
         if (secret_is_set(&env->spec->token))
             secret_set(&token, secret_reveal(&env->spec->token));
+        t->token_version = env->token_version;
         pthread_mutex_unlock(&env->token_lock);
     }
     t->sent_token = secret_is_set(&token);
@@ -224,20 +226,23 @@ static bool may_renew(struct transfer *t, const struct err *err, bool at_hub)
     return status == 400 || status == 401 || status == 403 || status == 404 || status == 410;
 }
 
-/* The secret may have been rotated since we read it: look once. */
+/* The secret may have been rotated since we read it: look once. If another transfer has looked
+ * meanwhile, there is a new token without a change of the file. */
 static bool may_reread_token(struct transfer *t, const struct err *err)
 {
     struct transfer_env *env = t->loop->env;
     struct err           ignored;
-    int                  changed = 0;
+    bool                 changed;
 
     if (err->kind != ERR_UNAUTHORIZED || t->token_reread || env->spec->token_file.len == 0)
         return false;
     t->token_reread = true;
     pthread_mutex_lock(&env->token_lock);
-    changed = spec_read_token(env->spec, &ignored);
+    changed = spec_read_token(env->spec, &ignored) > 0;
+    env->token_version += changed;
+    changed = env->token_version != t->token_version;
     pthread_mutex_unlock(&env->token_lock);
-    return changed > 0;
+    return changed;
 }
 
 static bool may_change_endpoint(const struct transfer *t, enum err_kind kind)
@@ -245,7 +250,8 @@ static bool may_change_endpoint(const struct transfer *t, enum err_kind kind)
     if (t->stay_on_endpoint || t->endpoint + 1 >= t->loop->env->spec->endpoint.count)
         return false;
     return kind != ERR_DISK_FULL && kind != ERR_QUOTA && kind != ERR_IO && kind != ERR_READ_ONLY &&
-           kind != ERR_PERMISSION && kind != ERR_TOO_LARGE && kind != ERR_INTERNAL;
+           kind != ERR_PERMISSION && kind != ERR_TOO_LARGE && kind != ERR_LOCKED &&
+           kind != ERR_INTERNAL;
 }
 
 static void log_retry(const struct transfer *t, const struct err *err, const char *what,
@@ -271,6 +277,10 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         t->new_bytes = 0;
     }
     start_over(t);
+    if (err->kind == ERR_INTEGRITY) { /* wrong bytes: what is there is wrong too, the owner knows */
+        finish(t, err);
+        return;
+    }
     if (may_renew(t, err, at_hub)) {
         t->renewals++;
         t->ops->learnt_url(t->owner, (struct str){"", 0});
@@ -349,6 +359,12 @@ static void learn_limits(struct transfer *t, const struct http_reply *reply)
               LOG_NUM("wait_ms", wait_ms), LOG_INT("http_status", reply->status));
 }
 
+/* Every byte came, only the end of the answer was not as it should be. */
+static bool is_whole(const struct transfer *t, const struct http_result *res)
+{
+    return res->err.kind != ERR_INTEGRITY && t->ops->has_all && t->ops->has_all(t->owner);
+}
+
 static void on_answer(struct transfer *t, struct http_result *res)
 {
     struct hub_context ctx = context_of(t);
@@ -356,7 +372,7 @@ static void on_answer(struct transfer *t, struct http_result *res)
 
     if (ctx.from_hub)
         learn_limits(t, &res->reply);
-    if (res->is_error) {
+    if (res->is_error && !is_whole(t, res)) {
         err = res->err;
         if (err.http_status == 0 && is_success(res->reply.status))
             err.http_status = res->reply.status;

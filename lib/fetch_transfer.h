@@ -18,7 +18,8 @@
 /* What all loops of one fetch share. */
 struct transfer_env {
     struct spec       *spec;
-    pthread_mutex_t    token_lock; /* guards spec->token once several lanes run */
+    pthread_mutex_t    token_lock; /* guards spec->token once several lanes run, and … */
+    unsigned           token_version; /* … how often it was found changed */
     struct gate        gate;
     struct clock       clock;
     const struct log  *log;
@@ -30,8 +31,11 @@ struct transfer;
 struct transfer_ops {
     /* Appends where the request starts at this endpoint. */
     void (*make_url)(void *owner, struct str endpoint, struct buf *out);
-    /* The bytes wanted in the attempt that begins now; false: the whole, without a Range header. */
+    /* The bytes wanted in the attempt that begins now; false: the whole, without a Range header.
+     * Optional; without it every attempt begins anew, so that bytes are no progress. */
     bool (*wanted)(void *owner, struct range *range);
+    /* Nothing is missing, however the connection ended. Comes with wanted. */
+    bool (*has_all)(void *owner);
     /* A URL learnt from a redirect that serves this file until it expires, or NULL if there is
      * none yet / it stopped working. Optional: both may be NULL. */
     bool (*direct_url)(void *owner, struct buf *out);
@@ -69,6 +73,7 @@ struct transfer {
     unsigned   hops;
     uint32_t   failures, renewals; /* in a row without progress */
     bool       token_reread;
+    unsigned   token_version; /* of the token it sent */
     uint64_t   new_bytes; /* of accepted bodies, since the last failure */
     bool       sent_token, accepted;
     struct buf error_body;

@@ -361,6 +361,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
         if (rc != 0)
             return rc < 0 ? -1 : 0;
     }
+    s->status_is_theirs = false; /* now it is we who fetch */
     if (snapshot_remove_marker(s, err) || resolve_and_plan(s, err))
         return -1;
     if (snapshot_failure(s, err))
@@ -417,6 +418,15 @@ static void log_start(const struct snapshot *s)
               LOG_CSTR("spec_digest", spec->digest));
 }
 
+/* Who was stopped for minutes finds its partials in other hands; the lease tells why. */
+static void blame_lost_lease(struct snapshot *s, struct err *err)
+{
+    struct err lost;
+
+    if ((err->kind == ERR_IO || err->kind == ERR_LOCKED) && snapshot_renew_leases(s, &lost))
+        *err = lost;
+}
+
 static int run(struct snapshot *s, struct err *err)
 {
     int rc;
@@ -425,12 +435,15 @@ static int run(struct snapshot *s, struct err *err)
     if (open_volume(s, err))
         return -1;
     snapshot_fill_report(s);
+    snapshot_learn_whose_status(s);
     snapshot_write_status(s, NULL);
     if (wait_start_jitter(s, err))
         return -1;
     rc = is_complete_already(s, err);
     if (rc == 0)
         rc = make_it_match(s, err);
+    if (rc < 0)
+        blame_lost_lease(s, err);
     return rc < 0 ? -1 : 0;
 }
 

@@ -44,6 +44,7 @@ struct snapshot {
     bool                   volume_is_read_only; /* nothing can be written; a complete one will do */
     struct err             read_only_err;
     bool                   status_warned;
+    bool                   status_is_theirs; /* the status file tells of the one we wait for */
     uint64_t started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms;
     bool     http_ready;
 };
@@ -77,6 +78,7 @@ int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err);
 void snapshot_init_report(struct snapshot *s);
 void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
 int  snapshot_tick(void *user, struct err *err);
+void snapshot_learn_whose_status(struct snapshot *s); /* before the first write */
 void snapshot_write_status(struct snapshot *s, const struct err *err);
 /* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */
 int  snapshot_read_marker(struct snapshot *s, struct err *err);

@@ -90,6 +90,7 @@ static int take(struct snapshot *s, size_t i, uint64_t until_ms, struct err *err
         if (rc != 0)
             break;
         now_ms = clock_now_ms(&s->config.clock);
+        s->status_is_theirs = strcmp(holder.status, s->status_name) == 0;
         if (!waited)
             progress_enter(s->progress, PHASE_WAITING);
         waited = 1;

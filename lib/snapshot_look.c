@@ -84,7 +84,8 @@ int snapshot_look(struct snapshot *s, struct err *err)
 struct adopter {
     struct snapshot *s;
     pthread_mutex_t  lock;
-    size_t           next; /* index into plan.file */
+    size_t           next;    /* index into plan.file */
+    size_t           running; /* threads */
     bool             stop;
 };
 
@@ -133,6 +134,9 @@ static void *adopt_main(void *arg)
                       "a file on the volume does not match its hash and is fetched again",
                       LOG_TEXT("file", f->path));
     }
+    pthread_mutex_lock(&a->lock);
+    a->running--;
+    pthread_mutex_unlock(&a->lock);
     return NULL;
 }
 
@@ -145,13 +149,33 @@ static size_t count_unproven(const struct plan *plan)
     return count;
 }
 
+/* One file may take minutes: until the last is done the run's clock must tick on. */
+static int wait_for_adopters(struct adopter *a, struct err *err)
+{
+    for (;;) {
+        size_t running;
+
+        pthread_mutex_lock(&a->lock);
+        running = a->running;
+        pthread_mutex_unlock(&a->lock);
+        if (running == 0)
+            return 0;
+        if (snapshot_sleep(a->s, 50, err)) {
+            pthread_mutex_lock(&a->lock);
+            a->stop = true;
+            pthread_mutex_unlock(&a->lock);
+            return -1;
+        }
+    }
+}
+
 int snapshot_adopt(struct snapshot *s, struct err *err)
 {
     enum { THREADS_MAX = 4 };
     struct adopter a = {.s = s};
     pthread_t      thread[THREADS_MAX];
-    size_t         unproven = count_unproven(&s->plan), threads = cgroup_cpus(), running = 0;
-    int            rc = 0;
+    size_t         unproven = count_unproven(&s->plan), threads = cgroup_cpus(), started = 0;
+    int            rc;
 
     if (unproven == 0)
         return 0;
@@ -161,27 +185,16 @@ int snapshot_adopt(struct snapshot *s, struct err *err)
     pthread_mutex_init(&a.lock, NULL);
     if (threads > THREADS_MAX)
         threads = THREADS_MAX;
-    while (running < threads && running < unproven &&
-           pthread_create(&thread[running], NULL, adopt_main, &a) == 0)
-        running++;
-    if (running == 0)
-        adopt_main(&a);
-    for (;;) {
-        bool over;
-
-        pthread_mutex_lock(&a.lock);
-        over = a.next >= s->plan.file_count;
-        pthread_mutex_unlock(&a.lock);
-        if (over)
-            break;
-        rc = snapshot_sleep(s, 50, err);
-        if (rc)
-            break;
-    }
-    pthread_mutex_lock(&a.lock);
-    a.stop = rc != 0;
+    pthread_mutex_lock(&a.lock); /* none ends before all are counted */
+    while (started < threads && started < unproven &&
+           pthread_create(&thread[started], NULL, adopt_main, &a) == 0)
+        started++;
+    a.running = started ? started : 1;
     pthread_mutex_unlock(&a.lock);
-    for (size_t i = 0; i < running; i++)
+    if (started == 0)
+        adopt_main(&a);
+    rc = wait_for_adopters(&a, err);
+    for (size_t i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
     pthread_mutex_destroy(&a.lock);
     return rc;

@@ -181,6 +181,25 @@ static int resolve_offline(struct snapshot *s, size_t i, struct err *err)
     return 0;
 }
 
+static int open_tls(struct snapshot *s, struct err *err)
+{
+    const struct spec *spec = s->spec;
+    struct tls_options options = {
+        .ca_file = spec->ca_files.item,
+        .ca_file_count = spec->ca_files.count,
+        .client_cert = spec->tls_client_cert,
+        .client_key = spec->tls_client_key,
+    };
+
+    if (tls_new(&options, &s->tls, err))
+        return -1;
+    if (tls_ignored_count(s->tls))
+        log_write(s->config.log, LOG_WARN, "some certificates of the CA files cannot be read",
+                  LOG_NUM("ignored", tls_ignored_count(s->tls)),
+                  LOG_NUM("added", tls_added_count(s->tls)));
+    return 0;
+}
+
 int snapshot_connect(struct snapshot *s, struct err *err)
 {
     const struct spec  *spec = s->spec;
@@ -201,9 +220,7 @@ int snapshot_connect(struct snapshot *s, struct err *err)
             return -1;
         s->http_ready = true;
     }
-    if (!s->tls && tls_new(&(struct tls_options){.ca_file = spec->ca_files.item,
-                                                 .ca_file_count = spec->ca_files.count},
-                           &s->tls, err))
+    if (!s->tls && open_tls(s, err))
         return -1;
     config.http = (struct http_config){
         .tls = s->tls,

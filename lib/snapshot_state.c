@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "snapshot_internal.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     HEARTBEAT_EVERY_MS = 10 * 1000,
     LEASE_EVERY_MS = 5 * 1000,
     MARKER_MAX = 16 * 1024 * 1024,
+    STATUS_MAX = 1024 * 1024,
 };
 
 static const char *absolute(struct snapshot *s, const char *path)
@@ -102,7 +104,7 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
 
     look(s);
     s->status_at_ms = clock_now_ms(&s->config.clock);
-    if (s->config.read_only || s->volume_is_read_only || !s->store)
+    if (s->config.read_only || s->volume_is_read_only || s->status_is_theirs || !s->store)
         return;
     report_status(&s->report, &s->view, err, &text);
     if (store_write_state(s->store, s->status_name, buf_view(&text), false, &why) &&
@@ -121,6 +123,27 @@ static void heartbeat(struct snapshot *s)
         return;
     look(s);
     report_log_heartbeat(s->config.log, &s->view, s->config.log_is_json);
+}
+
+/* Runs of one spec share the status file, and it tells of the one who fetches. */
+void snapshot_learn_whose_status(struct snapshot *s)
+{
+    struct buf   text = {0};
+    struct json *doc = NULL;
+    struct str   instance;
+    struct err   ignored;
+    char         name[32];
+
+    s->status_is_theirs = false;
+    if (store_read_state(s->store, s->status_name, STATUS_MAX, &text, &ignored) > 0 &&
+        json_parse(buf_view(&text), &doc, &ignored) == 0 &&
+        json_str(json_get(doc, "instance"), &instance) && instance.len < sizeof(name) &&
+        !str_eq(instance, str_from(store_instance(s->store)))) {
+        snprintf(name, sizeof(name), "%.*s", STR_ARG(instance));
+        s->status_is_theirs = store_lease_is_living(s->store, name, &ignored) > 0;
+    }
+    json_free(doc);
+    buf_release(&text);
 }
 
 /* --- the tick --- */

@@ -392,6 +392,17 @@ static int visit_lease(const char *name, void *user, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+int store_lease_is_living(struct store *store, const char *instance, struct err *err)
+{
+    struct name_set living = {0};
+    int             rc = store_lease_living(store, &living, err);
+
+    if (rc == 0)
+        rc = name_set_has(&living, instance);
+    name_set_release(&living);
+    return rc;
+}
+
 int store_lease_living(struct store *store, struct name_set *instances, struct err *err)
 {
     struct census census = {store, instances};

@@ -26,5 +26,7 @@ int store_lease_try(struct store *store, struct str key, const char *status_name
  * were stopped for too long: stop writing. */
 int  store_lease_renew(struct store_lease *lease, struct err *err);
 void store_lease_release(struct store_lease *lease);
+/* Does this instance hold a lease on the volume, and is not known to be dead? 1, 0, -1. */
+int store_lease_is_living(struct store *store, const char *instance, struct err *err);
 
 #endif

@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 ROWS = [
-    "err str buf arena range log secret pattern url repo version",
+    "err str buf arena range log secret pattern url repo",
     "tls json fs digest clock cgroup",  # walls: mbedTLS, cJSON, system calls, hashes, time
     "http",                             # curl; stands on tls and clock
-    "hub spec",
+    "hub spec version",
     "plan store progress",
     "fetch report",
-    "snapshot hfinit",
+    "snapshot",
+    "hfinit",
 ]
 
 # Foreign header (prefix) -> the only files that may include it. A header among them is private to

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -197,6 +199,20 @@ def complete(volume, message):
         assert volume.partials() == []
 
     return check
+
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")  # a prefix for start()
+
+
+@pytest.fixture
+def public():
+    """A folder that every user may read, with a copy of hf-init in it; pytest's own are for their owner alone."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        shutil.copy(BIN, os.path.join(folder, "hf-init"))
+        yield pathlib.Path(folder)
 
 
 @pytest.fixture

@@ -76,6 +76,8 @@ class Hub:
 
     def close(self):
         """Ends everything; no thread and no socket is left."""
+        for listener in self.listeners.values():
+            listener.closing = True           # before the gates open, or what they hold would go on
         self.faults.clear()
         for listener in self.listeners.values():
             listener.close()
