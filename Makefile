@@ -27,7 +27,8 @@ ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
 endif
 
 # musl has no _FORTIFY_SOURCE. The linking side (static PIE, RELRO, now, NX) is in $(DEPS)/bin/cc.
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes -Werror \
+           -Wno-format-truncation# a guess of the optimiser, another one in every gcc
 HARDEN  := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections
 FLAGS   := -std=c11 -D_GNU_SOURCE -iquote lib -isystem $(DEPS)/include -pthread -g $(WARN) $(HARDEN) \
            "-ffile-prefix-map=$(CURDIR)=." -ffile-prefix-map=$(DEPS)=deps

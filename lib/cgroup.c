@@ -24,6 +24,17 @@ static bool read_line(const char *path, char *line, size_t size)
     return ok;
 }
 
+/* In "cpu,cpuacct", but not in "cpuset". */
+static bool has_word(struct str list, struct str word)
+{
+    struct str item;
+
+    while (str_cut(&list, ',', &item))
+        if (str_eq(item, word))
+            return true;
+    return false;
+}
+
 /* This process's group for a controller ("" for v2), as in "4:memory:/kubepods/pod1". */
 static bool own_group(const char *controller, char *out, size_t size)
 {
@@ -40,7 +51,7 @@ static bool own_group(const char *controller, char *out, size_t size)
             continue;
         *path++ = '\0';
         path[strcspn(path, "\n")] = '\0';
-        found = *controller ? strstr(list + 1, controller) != NULL : list[1] == '\0';
+        found = *controller ? has_word(str_from(list + 1), str_from(controller)) : list[1] == '\0';
         if (found)
             snprintf(out, size, "%s", path);
     }

@@ -7,7 +7,7 @@
 #include "cgroup.h"
 #include "fetch_lane.h"
 
-enum { LANES_MAX = 4, FINISHERS = 4, REQUESTS_AUTO = 32, TICK_MS = 100 };
+enum { LANES_MAX = 4, FINISHERS = 4, SMALL_AUTO = 32, TICK_MS = 100 };
 
 int fetch_new(const struct fetch_config *config, struct fetch **out, struct err *err)
 {
@@ -51,21 +51,29 @@ static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
     return q->bulk_count == 0 && q->small_count < lanes ? 1 : lanes;
 }
 
-static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lanes)
+static unsigned share_of(unsigned all, unsigned lane, unsigned lanes)
 {
-    struct lane_limits limits = {.bulk = q->connections / lanes};
+    return all / lanes + (lane < all % lanes);
+}
 
-    limits.requests = spec->connections ? limits.bulk : REQUESTS_AUTO / lanes;
+/* What the user set is kept to; small files leave half of it to the large ones. */
+static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lane,
+                                    unsigned lanes)
+{
+    struct lane_limits limits = {.bulk = share_of(q->connections, lane, lanes)};
+
+    limits.small =
+        spec->connections ? limits.bulk - limits.bulk / 2 : share_of(SMALL_AUTO, lane, lanes);
+    limits.requests = spec->connections ? limits.bulk : limits.small + limits.bulk;
     return limits;
 }
 
 static int start_lanes(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
 {
     unsigned           lanes = lanes_wanted(fetch->config.spec, q);
-    struct lane_limits limits = limits_of(fetch->config.spec, q, lanes);
     struct http_config http = fetch->config.http;
 
-    http.max_connections = limits.requests + limits.bulk;
+    http.max_connections = limits_of(fetch->config.spec, q, 0, lanes).requests;
     q->lane_http = mem_alloc(LANES_MAX * sizeof(struct http *));
     for (unsigned i = 0; i < lanes; i++)
         if (http_new(&http, &q->lane_http[i], err))
@@ -74,6 +82,8 @@ static int start_lanes(struct fetch *fetch, struct queue *q, struct crew *crew, 
     q->lane_count = lanes; /* complete before the first lane or finisher can wake one */
     pthread_mutex_unlock(&q->lock);
     for (unsigned i = 0; i < lanes; i++) {
+        struct lane_limits limits = limits_of(fetch->config.spec, q, i, lanes);
+
         if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
             return -1;
         crew->lane_count++;

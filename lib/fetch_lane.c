@@ -138,11 +138,18 @@ static bool direct_url(void *owner, struct buf *out)
     return queue_direct_url(p->lane->queue, p->part.file, out);
 }
 
-static void learnt_url(void *owner, struct str url_or_empty)
+static void learnt_url(void *owner, struct str url)
 {
     struct lane_part *p = owner;
 
-    queue_learn_url(p->lane->queue, p->part.file, url_or_empty);
+    queue_learn_url(p->lane->queue, p->part.file, url);
+}
+
+static void lost_url(void *owner, struct str url)
+{
+    struct lane_part *p = owner;
+
+    queue_forget_url(p->lane->queue, p->part.file, url);
 }
 
 static int check_length(const struct lane_part *p, const struct http_reply *reply, struct err *err)
@@ -238,6 +245,7 @@ static const struct transfer_ops ops = {
     .has_all = has_all,
     .direct_url = direct_url,
     .learnt_url = learnt_url,
+    .lost_url = lost_url,
     .on_reply = on_reply,
     .on_body = on_body,
     .on_complete = on_complete,
@@ -329,17 +337,32 @@ static void drop_part(struct lane_part *p)
 
 /* --- the loop --- */
 
+/* `ending`: a part that is over but still counted, or NULL. */
+static bool has_room(const struct lane *lane, const struct lane_part *ending, bool small,
+                     unsigned limit)
+{
+    unsigned count = small ? lane->small_count : lane->bulk_count;
+    unsigned all = lane->small_count + lane->bulk_count;
+
+    return all - (ending != NULL) < lane->limits.requests &&
+           count - (ending && ending->small == small) < limit;
+}
+
 static void take_more(struct lane *lane, const struct lane_part *after)
 {
-    struct part part;
+    const struct lane_limits *limits = &lane->limits;
+    const struct part        *before = after && !after->small ? &after->part : NULL;
+    struct part               part;
 
-    while (lane->small_count < lane->limits.requests &&
-           lane->loop.count < 2u * lane->limits.requests &&
+    while (has_room(lane, after, true, limits->small) &&
            queue_take(lane->queue, true, NULL, &part) > 0)
         begin_part(lane, true, &part);
-    while (lane->bulk_count - (after && !after->small) < lane->limits.bulk &&
-           queue_take(lane->queue, false, after && !after->small ? &after->part : NULL, &part) > 0)
+    while (has_room(lane, after, false, limits->bulk) &&
+           queue_take(lane->queue, false, before, &part) > 0)
         begin_part(lane, false, &part);
+    while (has_room(lane, after, true, limits->requests) && /* what no large file wants */
+           queue_take(lane->queue, true, NULL, &part) > 0)
+        begin_part(lane, true, &part);
 }
 
 static void drop_stopped(struct lane *lane)

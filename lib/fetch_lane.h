@@ -7,7 +7,8 @@
 /* Shares of the whole run's limits; at least 1 each. */
 struct lane_limits {
     unsigned requests; /* at a time, in all */
-    unsigned bulk;     /* of these, for files over FETCH_SMALL_BYTES */
+    unsigned small;    /* of these, for files up to FETCH_SMALL_BYTES while there are others … */
+    unsigned bulk;     /* … and for the others */
 };
 
 struct lane; /* heap; one thread */

@@ -688,11 +688,19 @@ bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out)
     return known;
 }
 
-void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url_or_empty)
+void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url)
 {
     pthread_mutex_lock(&q->lock);
     buf_clear(&file->active->direct_url);
-    buf_add_str(&file->active->direct_url, url_or_empty);
+    buf_add_str(&file->active->direct_url, url);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_forget_url(struct queue *q, struct fetch_file *file, struct str url)
+{
+    pthread_mutex_lock(&q->lock);
+    if (str_eq(buf_view(&file->active->direct_url), url))
+        buf_clear(&file->active->direct_url);
     pthread_mutex_unlock(&q->lock);
 }
 

@@ -112,7 +112,9 @@ void     queue_mismatch(struct queue *q, struct fetch_file *file);      /* from 
 void     queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);
 
 bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out);
-void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url_or_empty);
+void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url);
+/* Only this one: another part may have learnt a fresh one meanwhile. */
+void queue_forget_url(struct queue *q, struct fetch_file *file, struct str url);
 
 void queue_stop(struct queue *q);
 

@@ -113,7 +113,7 @@ static void choose_url(struct transfer *t)
     if (t->ops->direct_url && t->ops->direct_url(t->owner, &t->url)) {
         if (!is_expired(t))
             return;
-        t->ops->learnt_url(t->owner, (struct str){"", 0});
+        t->ops->lost_url(t->owner, buf_view(&t->url));
     }
     buf_clear(&t->url);
     t->ops->make_url(t->owner, endpoint_of(t), &t->url);
@@ -275,6 +275,8 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         t->failures = 0;
         t->renewals = 0;
         t->new_bytes = 0;
+    } else if (!at_hub && t->ops->lost_url) { /* the Hub may know a better place by now */
+        t->ops->lost_url(t->owner, buf_view(&t->url));
     }
     start_over(t);
     if (err->kind == ERR_INTEGRITY) { /* wrong bytes: what is there is wrong too, the owner knows */
@@ -283,7 +285,6 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
     }
     if (may_renew(t, err, at_hub)) {
         t->renewals++;
-        t->ops->learnt_url(t->owner, (struct str){"", 0});
         log_retry(t, err, "asking for a fresh URL", 0);
         try_again(t, 0);
         return;
@@ -307,8 +308,6 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         log_retry(t, err, "going on to the next endpoint", 0);
         t->endpoint++;
         t->failures = 0;
-        if (t->ops->learnt_url)
-            t->ops->learnt_url(t->owner, (struct str){"", 0});
         try_again(t, 0);
     } else {
         finish(t, err);
@@ -365,6 +364,17 @@ static bool is_whole(const struct transfer *t, const struct http_result *res)
     return res->err.kind != ERR_INTEGRITY && t->ops->has_all && t->ops->has_all(t->owner);
 }
 
+/* A proxy or a mirror may repeat what it was sent. */
+static void hide_token(struct transfer_env *env, struct err *err)
+{
+    pthread_mutex_lock(&env->token_lock);
+    secret_scrub(&env->spec->token, err->text);
+    secret_scrub(&env->spec->token, err->hint);
+    secret_scrub(&env->spec->token, err->url);
+    secret_scrub(&env->spec->token, err->request_id);
+    pthread_mutex_unlock(&env->token_lock);
+}
+
 static void on_answer(struct transfer *t, struct http_result *res)
 {
     struct hub_context ctx = context_of(t);
@@ -397,6 +407,7 @@ static void on_answer(struct transfer *t, struct http_result *res)
         err.url[url.len] = '\0';
         buf_release(&url);
     }
+    hide_token(t->loop->env, &err);
     on_failure(t, &err, ctx.from_hub);
 }
 

@@ -36,10 +36,11 @@ struct transfer_ops {
     bool (*wanted)(void *owner, struct range *range);
     /* Nothing is missing, however the connection ended. Comes with wanted. */
     bool (*has_all)(void *owner);
-    /* A URL learnt from a redirect that serves this file until it expires, or NULL if there is
-     * none yet / it stopped working. Optional: both may be NULL. */
+    /* A URL learnt from a redirect, that serves this file until it expires; false: there is none.
+     * lost: that one is of no more use. Optional: all three or none. */
     bool (*direct_url)(void *owner, struct buf *out);
-    void (*learnt_url)(void *owner, struct str url_or_empty);
+    void (*learnt_url)(void *owner, struct str url);
+    void (*lost_url)(void *owner, struct str url);
     /* A 2xx answer: accept it before its first byte; then its bytes; then, when it is over, check
      * that nothing is missing. */
     int (*on_reply)(void *owner, const struct http_reply *reply, struct err *err);

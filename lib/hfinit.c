@@ -28,10 +28,12 @@ struct hfinit {
     _Atomic int       stop;
     int               stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
     struct err        last;
+    const char       *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
     struct buf        text; /* what lent answers point into */
 };
 
-static const char *default_termination_path = "/dev/termination-log";
+static const char      *default_termination_path = "/dev/termination-log";
+static const struct str termination_assignment = {"HF_INIT_TERMINATION_MESSAGE=", 28};
 
 static void on_event(const struct log_event *event, void *user)
 {
@@ -175,8 +177,14 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
     };
     struct err err;
 
+    snapshot_free(h->snapshot); /* it points into the spec before */
+    h->snapshot = NULL;
     spec_release(&h->spec);
     h->loaded = false;
+    for (const char *const *e = env; e && *e; e++)
+        if (str_has_prefix(str_from(*e), termination_assignment) && (*e)[termination_assignment.len])
+            h->termination_variable =
+                arena_strdup(&h->arena, str_from(*e + termination_assignment.len));
     if (spec_load(&h->spec, &source, &err))
         return give_error(h, &err, error);
     h->loaded = true;
@@ -419,6 +427,7 @@ int hfinit_status_text(hfinit *h, char **text, hfinit_error *error)
 
 /* --- last words --- */
 
+/* Also after a failed load, when the stronger sources may not have been reached. */
 const char *hfinit_termination_path(const hfinit *h)
 {
     if (h->loaded)
@@ -427,7 +436,9 @@ const char *hfinit_termination_path(const hfinit *h)
         if (str_eq(h->flag[i - 1].key, STR("termination-message")) ||
             str_eq(h->flag[i - 1].key, STR("terminationMessage")))
             return h->flag[i - 1].value.p;
-    return default_termination_path;
+    if (h->termination_variable)
+        return h->termination_variable;
+    return h->spec.termination_message.p ? h->spec.termination_message.p : default_termination_path;
 }
 
 /* What the caller says counts: it may have refused something before any of us was asked. */

@@ -322,6 +322,8 @@ static void set_transfer(struct request *r, const struct http_request *request)
     curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L);
+    /* Who is stopped does not wait for a name server: the thread that asks ends by itself. */
+    curl_easy_setopt(r->easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION,
                      (long)(request->may_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, request->may_http2 ? 1L : 0L);

@@ -30,3 +30,13 @@ struct str secret_reveal(const struct secret *s)
 {
     return (struct str){s->p ? s->p : "", s->len};
 }
+
+void secret_scrub(const struct secret *s, char *text)
+{
+    enum { SHORTEST = 8 };
+
+    if (!s->p || s->len < SHORTEST)
+        return;
+    for (char *at = strstr(text, s->p); at; at = strstr(at, s->p))
+        memset(at, '*', s->len);
+}

@@ -16,4 +16,8 @@ void       secret_release(struct secret *s);
 bool       secret_is_set(const struct secret *s);
 struct str secret_reveal(const struct secret *s); /* lent; only the request writer calls this */
 
+/* Overwrites every place where the text, NUL-terminated, holds the secret: what a server or proxy
+ * says may repeat it. Secrets under 8 characters are too likely to be words. */
+void secret_scrub(const struct secret *s, char *text);
+
 #endif

@@ -215,9 +215,12 @@ static int fetch_missing(struct snapshot *s, struct err *err)
     }
     progress_enter(s->progress, PHASE_DOWNLOADING);
     rc = fetch_files(s->fetch, &s->plan, place, count, err);
-    for (size_t k = 0; k < count; k++)
-        if (place[k].failed)
-            snapshot_repo_fails(s, place[k].index, &place[k].err);
+    for (size_t k = 0; k < count; k++) {
+        if (!place[k].failed)
+            continue;
+        snapshot_explain_full(s, &place[k].err);
+        snapshot_repo_fails(s, place[k].index, &place[k].err);
+    }
     return rc;
 }
 
@@ -312,16 +315,17 @@ static int finish_repos(struct snapshot *s, struct err *err)
     int all = 1;
 
     for (size_t i = 0; i < s->spec->repo_count; i++) {
-        int there;
+        struct err why;
+        int        there;
 
         if (s->repo[i].failed)
             continue;
-        there = all_shares_are_there(s, i, err);
-        if (there < 0 || (there && finish_repo(s, i, err)))
-            return -1;
-        all &= there;
+        there = all_shares_are_there(s, i, &why);
+        if (there < 0 || (there && finish_repo(s, i, &why)))
+            snapshot_repo_fails(s, i, &why);
+        all &= there != 0;
     }
-    return all;
+    return snapshot_failure(s, err) ? -1 : all;
 }
 
 static bool is_wanted(const struct digest *digest, void *user)
@@ -355,7 +359,9 @@ static int make_it_match(struct snapshot *s, struct err *err)
     }
     waited = snapshot_take_leases(s, err);
     if (waited < 0)
-        return -1;
+        return err->kind == ERR_READ_ONLY || err->kind == ERR_PERMISSION
+                   ? err_wrap(err, "%s cannot be written", s->report.target)
+                   : -1;
     if (waited) {
         int rc = is_complete_already(s, err);
         if (rc != 0)
@@ -442,8 +448,10 @@ static int run(struct snapshot *s, struct err *err)
     rc = is_complete_already(s, err);
     if (rc == 0)
         rc = make_it_match(s, err);
-    if (rc < 0)
+    if (rc < 0) {
         blame_lost_lease(s, err);
+        snapshot_explain_full(s, err);
+    }
     return rc < 0 ? -1 : 0;
 }
 

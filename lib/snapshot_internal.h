@@ -71,6 +71,8 @@ int snapshot_make_plan(struct snapshot *s, struct err *err);  /* all listed repo
 int snapshot_look(struct snapshot *s, struct err *err);       /* fills the states of the plan */
 int snapshot_adopt(struct snapshot *s, struct err *err);      /* hashes what nobody proved yet */
 int snapshot_check_space(struct snapshot *s, struct err *err);
+/* A failure for lack of space: was it inodes? */
+void snapshot_explain_full(struct snapshot *s, struct err *err);
 /* Is every file of this repo there, by names and metadata alone? 1, 0, -1. */
 int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err);
 

@@ -202,6 +202,10 @@ int snapshot_adopt(struct snapshot *s, struct err *err)
 
 /* --- space --- */
 
+enum { INODES_MARGIN = 64 }; /* folders, partials, journals, state */
+
+static const char inodes_hint[] = "use a volume with more inodes; more bytes will not help";
+
 static struct snapshot_volume *volume_of(struct snapshot *s, size_t i, struct err *err)
 {
     struct fs_space space;
@@ -237,6 +241,12 @@ static uint64_t bytes_still_needed(const struct plan_file *f)
     return f->size_bytes - f->allocated_bytes;
 }
 
+/* A file, and beside it its metadata or its link. Folders and our own files are in the margin. */
+static uint64_t inodes_of(const struct snapshot *s, size_t i)
+{
+    return snapshot_is_cache(s) || s->spec->repo[i].hub_metadata ? 2 : 1;
+}
+
 static int add_up(struct snapshot *s, struct err *err)
 {
     for (size_t i = 0; i < s->spec->repo_count; i++) {
@@ -258,7 +268,7 @@ static int add_up(struct snapshot *s, struct err *err)
             /* In layout cache a twin is only a link to the blob. */
             if (f->state == PLAN_SAME && snapshot_is_cache(s))
                 v->need_bytes -= f->size_bytes;
-            v->need_inodes += 1;
+            v->need_inodes += inodes_of(s, i);
         }
     }
     return 0;
@@ -292,14 +302,35 @@ static int check_volume(struct snapshot *s, struct snapshot_volume *v, struct er
         v->fits = false;
         return too_little(s, v, err);
     }
-    if (v->free_inodes != UINT64_MAX && v->need_inodes > v->free_inodes) {
+    if (v->free_inodes != UINT64_MAX && v->need_inodes + INODES_MARGIN > v->free_inodes) {
         v->fits = false;
         err_set(err, ERR_DISK_FULL,
-                "%s needs %" PRIu64 " more inodes (files), but %" PRIu64 " are free", v->folder,
-                v->need_inodes, v->free_inodes);
-        return err_hint(err, "use a volume with more inodes; more bytes will not help");
+                "%s needs about %" PRIu64 " more inodes (files and folders), but %" PRIu64
+                " are free",
+                v->folder, v->need_inodes + INODES_MARGIN, v->free_inodes);
+        return err_hint(err, "%s", inodes_hint);
     }
     return 0;
+}
+
+/* ENOSPC does not say what has run out. */
+void snapshot_explain_full(struct snapshot *s, struct err *err)
+{
+    enum { PLENTY_BYTES = 16 * 1024 * 1024 };
+    struct fs_space space;
+    struct err      ignored;
+
+    if (err->kind != ERR_DISK_FULL || err->sys_errno == 0)
+        return;
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        if (!s->repo[i].store || store_repo_space(s->repo[i].store, &space, &ignored))
+            continue;
+        if (space.free_inodes < 8 && space.free_bytes > PLENTY_BYTES) {
+            err_wrap(err, "no inodes (files) are left on the volume");
+            err_hint(err, "%s", inodes_hint);
+            return;
+        }
+    }
 }
 
 /* disk.limit: what the pod may use, whatever the disk has. */

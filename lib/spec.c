@@ -52,7 +52,12 @@ int spec_load(struct spec *spec, const struct spec_source *source, struct err *e
 
     *spec = (struct spec){.file = ""};
     if (read_all(&d)) {
+        struct arena rest = {0};
+        struct str   where = arena_str(&rest, spec->termination_message);
+
         spec_release(spec);
+        spec->arena = rest;
+        spec->termination_message = where;
         return -1;
     }
     keep_places(&d);

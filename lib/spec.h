@@ -139,7 +139,8 @@ struct spec_source {
 /* Reads and checks everything. Without `file`: HF_INIT_SPEC, HF_INIT_SPEC_YAML, the default
  * /etc/hf-init/spec.yaml if it exists, else HF_INIT_REPOS. Nothing at all: ERR_USAGE. Errors are
  * ERR_SPEC with `file:line:column: what is wrong, what is allowed` and the nearest known key. On
- * failure *spec is empty. */
+ * failure *spec is empty but for termination_message, as far as it was read: there the failure is
+ * told. */
 int  spec_load(struct spec *spec, const struct spec_source *source, struct err *err);
 void spec_release(struct spec *spec);
 

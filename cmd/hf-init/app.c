@@ -46,8 +46,13 @@ int app_load(struct app *app, enum app_load_for what, hfinit_error *error)
 
         if (hfinit_set(app->h, setting->key, setting->value, error) == 0)
             continue;
-        if (ours && app_is_usage(error))
+        if (ours && app_is_usage(error)) { /* nearer than any setting the library can think of */
+            char *theirs = strstr(error->message, "; did you mean");
+
+            if (theirs)
+                *theirs = '\0';
             snprintf(error->hint, sizeof(error->hint), "did you mean --%s", ours);
+        }
         return -1;
     }
     return what == APP_TO_LOOK ? hfinit_load_to_look(app->h, args->spec_file, env, error)

@@ -62,6 +62,17 @@ static int dispatch(struct app *app)
     return answer_later(app);
 }
 
+/* Connections and partials take descriptors; the soft limit is low for the sake of select(). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct signals signals;
@@ -74,6 +85,7 @@ int main(int argc, char **argv)
     occupy_standard_descriptors();
     signals_start(&signals);
     keep_memory_private();
+    raise_descriptor_limit();
     console_init(&console, STDERR_FILENO);
     app.h = hfinit_new();
     hfinit_set_log(app.h, console_log, &console);

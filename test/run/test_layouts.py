@@ -361,12 +361,14 @@ def test_python_online_asks_for_no_file_that_hf_init_fetched(run, hub, volume, p
     assert [r.path for r in hub.requests(path="*acme/tiny*")] == ["/api/models/acme/tiny/revision/main"]
 
 
-def test_python_takes_a_selection_as_it_is_when_offline(run, hub, volume, python):
+@pytest.mark.parametrize("pinned", [False, True])
+def test_python_takes_a_selection_as_it_is_when_offline(run, hub, volume, python, pinned):
     sha = tiny(hub).head().sha
-    assert run(spec("cache", revision=sha, refAlias=["main"], allow=["*.json"])).code == 0
-    said = python("for revision in ('main', %r): say(snapshot_download('acme/tiny', revision=revision))" % sha,
-                  HF_HUB_CACHE=volume.path, HF_HUB_OFFLINE="1")
-    for folder in said:
+    pin = {"revision": sha, "refAlias": ["main"]} if pinned else {}
+    assert run(spec("cache", allow=["*.json"], **pin)).code == 0
+    code = "say(snapshot_download('acme/tiny', revision=%r, allow_patterns=['*.json']))\n"
+    code = code % "main" + (code % sha if pinned else "say(snapshot_download('acme/tiny'))")
+    for folder in python(code, HF_HUB_CACHE=volume.path, HF_HUB_OFFLINE="1"):
         assert set(volume.files(os.path.relpath(folder, volume.path))) == {"config.json", "tokenizer.json"}
 
 
