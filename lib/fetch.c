@@ -38,6 +38,8 @@ struct crew {
     size_t       lane_count;
     pthread_t    finisher[FINISHERS];
     size_t       finisher_count;
+    pthread_t    syncer;
+    bool         has_syncer;
 };
 
 static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
@@ -102,6 +104,8 @@ static int start_crew(struct fetch *fetch, struct queue *q, struct crew *crew, s
             break; /* fewer will do */
         crew->finisher_count++;
     }
+    if (q->bulk_count) /* without it a run works all the same */
+        crew->has_syncer = pthread_create(&crew->syncer, NULL, syncer_main, q) == 0;
     return start_lanes(fetch, q, crew, err);
 }
 
@@ -155,6 +159,8 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
     queue_stop(&q);
     for (size_t i = 0; i < crew.finisher_count; i++) /* first: they may still wake lanes */
         pthread_join(crew.finisher[i], NULL);
+    if (crew.has_syncer)
+        pthread_join(crew.syncer, NULL);
     for (size_t i = 0; i < crew.lane_count; i++)
         lane_join(crew.lane[i]);
     for (size_t i = crew.lane_count; i < q.lane_count; i++)

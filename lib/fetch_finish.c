@@ -1,7 +1,8 @@
 /* fetch_finish.c: threads that follow a file's front, hash what lies on disk, compare and publish.
  *
  * They read back through the page cache what parts wrote out of order, so that after the last byte
- * only a little is left to hash. */
+ * only a little is left to hash. Another thread brings what is there of large files to the disk: a
+ * journal of another boot or another node counts only what was synced. */
 #include <stdlib.h>
 
 #include "fetch_lane.h"
@@ -141,5 +142,20 @@ void *finisher_main(void *arg)
             copy_only(q, f);
     }
     free(buffer);
+    return NULL;
+}
+
+void *syncer_main(void *arg)
+{
+    struct queue      *q = arg;
+    struct fetch_file *f;
+
+    while ((f = queue_next_to_sync(q)) != NULL) {
+        struct err err;
+
+        if (store_partial_sync(f->active->partial, &err))
+            queue_fail(q, f, &err);
+        queue_synced(q, f);
+    }
     return NULL;
 }

@@ -20,7 +20,8 @@ void lane_join(struct lane *lane); /* after queue_is_over or queue_stop; frees *
 /* Ceiling per request, read by the lane each turn; 0: none. */
 void lane_set_speed(struct lane *lane, uint64_t bytes_per_s);
 
-/* The body of a finisher's thread; arg is the struct queue. (fetch_finish.c) */
+/* The bodies of a finisher's thread and of the syncer's; arg is the struct queue. (fetch_finish.c) */
 void *finisher_main(void *arg);
+void *syncer_main(void *arg);
 
 #endif

@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     PART_MIN_BYTES = 8 * 1024 * 1024,
     PART_MAX_BYTES = 64 * 1024 * 1024,
     CONNECTIONS_AUTO = 16, /* for bulk; issue of goodput control, not of correctness */
     OPEN_FILES_AUTO = 16,
+    SYNC_EVERY_MS = 2000, /* what a power cut, or a move to another node, may cost */
+    SYNC_LOOK_MS = 500,
     FINISHING_MAX = 128, /* each has a descriptor; disks that sync slowly must hold the network back */
 };
 
@@ -105,6 +108,7 @@ int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct f
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&q->finish_ready, &attr);
     pthread_cond_init(&q->changed, &attr);
+    pthread_cond_init(&q->over, &attr);
     pthread_condattr_destroy(&attr);
     q->file = mem_alloc(n * sizeof(*q->file));
     q->small = mem_alloc(n * sizeof(struct fetch_file *));
@@ -152,6 +156,7 @@ void queue_release(struct queue *q)
     free(q->lane_http);
     pthread_cond_destroy(&q->finish_ready);
     pthread_cond_destroy(&q->changed);
+    pthread_cond_destroy(&q->over);
     pthread_mutex_destroy(&q->lock);
 }
 
@@ -218,6 +223,7 @@ static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file
     f->state = end;
     q->left--;
     if (q->left == 0) {
+        pthread_cond_broadcast(&q->over);
         pthread_cond_broadcast(&q->finish_ready);
         wake_lanes(q);
     }
@@ -226,7 +232,8 @@ static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file
 
 static bool is_idle(const struct fetch_file *f)
 {
-    return f->active && f->active->parts_out == 0 && !f->active->hash_busy;
+    return f->active && f->active->parts_out == 0 && !f->active->hash_busy &&
+           !f->active->sync_busy;
 }
 
 static void settle_failed_locked(struct queue *q, struct fetch_file *f)
@@ -262,6 +269,7 @@ static void fail_locked(struct queue *q, struct fetch_file *f, const struct err 
     if (!f->place->repo->optional && !atomic_load(&q->stopping)) {
         q->failure = f->place->err;
         atomic_store(&q->stopping, true);
+        pthread_cond_broadcast(&q->over);
         pthread_cond_broadcast(&q->finish_ready);
         pthread_cond_signal(&q->changed);
     }
@@ -292,6 +300,8 @@ static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
     if (f->state != FILE_ACTIVE || a->hash_busy || a->must_restart)
         return;
     if (a->parts_out == 0 && is_whole(f)) {
+        if (a->sync_busy)
+            return; /* publishing closes the partial */
         f->state = FILE_FINISHING;
         q->finishing++;
         close_open(q, f);
@@ -321,6 +331,7 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
         range_set_add(&a->have, store_partial_done(a->partial)->item[i]);
         range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
     }
+    a->synced_at_ms = clock_now_ms(&q->fetch->config.clock);
     digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
     path = mem_strndup(f->plan->path.p, f->plan->path.len);
     a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
@@ -462,6 +473,7 @@ void queue_wrote(struct queue *q, struct fetch_file *file, struct range r)
 {
     pthread_mutex_lock(&q->lock);
     range_set_add(&file->active->have, r);
+    file->active->unsynced_bytes += range_len(r);
     if (file->active->slot >= 0)
         progress_slot_bytes(q->fetch->config.progress, file->active->slot, range_len(r));
     pthread_mutex_unlock(&q->lock);
@@ -674,6 +686,60 @@ void queue_fail(struct queue *q, struct fetch_file *file, const struct err *err)
     pthread_mutex_unlock(&q->lock);
 }
 
+/* --- the syncer --- */
+
+static struct fetch_file *unsynced_locked(struct queue *q, uint64_t now_ms)
+{
+    for (size_t i = 0; i < q->open_count; i++) {
+        struct fetch_active *a = q->open[i]->active;
+
+        if (a && !a->must_restart && a->unsynced_bytes && now_ms - a->synced_at_ms >= SYNC_EVERY_MS)
+            return q->open[i];
+    }
+    return NULL;
+}
+
+static void wait_until_over(struct queue *q, unsigned ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&q->over, &q->lock, &until);
+}
+
+struct fetch_file *queue_next_to_sync(struct queue *q)
+{
+    struct fetch_file *f = NULL;
+
+    pthread_mutex_lock(&q->lock);
+    while (q->left > 0 && !atomic_load(&q->stopping)) {
+        uint64_t now_ms = clock_now_ms(&q->fetch->config.clock);
+
+        f = unsynced_locked(q, now_ms);
+        if (f) {
+            f->active->sync_busy = true;
+            f->active->unsynced_bytes = 0;
+            f->active->synced_at_ms = now_ms;
+            break;
+        }
+        wait_until_over(q, SYNC_LOOK_MS);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return f;
+}
+
+void queue_synced(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->active->sync_busy = false;
+    file->active->synced_at_ms = clock_now_ms(&q->fetch->config.clock); /* it may have taken long */
+    go_on_locked(q, file);
+    pthread_mutex_unlock(&q->lock);
+}
+
 bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out)
 {
     bool known;
@@ -708,6 +774,7 @@ void queue_stop(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
     atomic_store(&q->stopping, true);
+    pthread_cond_broadcast(&q->over);
     pthread_cond_broadcast(&q->finish_ready);
     wake_lanes(q);
     pthread_mutex_unlock(&q->lock);

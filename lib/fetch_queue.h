@@ -29,6 +29,8 @@ struct fetch_active {
     struct buf            direct_url;   /* signed; guarded by the queue's lock */
     struct digest_run     hash;         /* over [0, hash.hashed_bytes) */
     bool                  hash_busy;    /* a part or a finisher is feeding it */
+    bool                  sync_busy;    /* the syncer has the partial in hand */
+    uint64_t              unsynced_bytes, synced_at_ms;
     int                   slot;         /* in progress */
 };
 
@@ -56,6 +58,7 @@ struct queue {
     pthread_mutex_t    lock;
     pthread_cond_t     finish_ready; /* finishers wait here */
     pthread_cond_t     changed;      /* the caller's thread waits here */
+    pthread_cond_t     over;         /* the syncer waits here */
     const struct plan_file *plan_file; /* borrowed; what same_as counts in */
     struct fetch_file *file;         /* owned */
     size_t             file_count;
@@ -110,6 +113,10 @@ bool     queue_finished_step(struct queue *q, struct fetch_file *file);
 void     queue_done(struct queue *q, struct fetch_file *file);          /* published */
 void     queue_mismatch(struct queue *q, struct fetch_file *file);      /* from scratch, once */
 void     queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);
+
+/* For the syncer. Waits for a large file with bytes that a power cut would take; NULL: no more. */
+struct fetch_file *queue_next_to_sync(struct queue *q);
+void               queue_synced(struct queue *q, struct fetch_file *file);
 
 bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out);
 void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url);

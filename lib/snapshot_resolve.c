@@ -43,11 +43,9 @@ void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err)
         return;
     run->failed = true;
     run->err = *err;
-    if (run->err.repo[0] == '\0') {
-        snprintf(run->err.repo, sizeof(run->err.repo), "%.*s", STR_ARG(repo->id));
-        if (!strstr(run->err.text, run->err.repo))
-            err_wrap(&run->err, "%.*s@%.*s", STR_ARG(repo->id), STR_ARG(repo->revision));
-    }
+    snprintf(run->err.repo, sizeof(run->err.repo), "%.*s", STR_ARG(repo->id));
+    if (!strstr(run->err.text, run->err.repo))
+        err_wrap(&run->err, "%.*s@%.*s", STR_ARG(repo->id), STR_ARG(repo->revision));
     progress_repo_failed(s->progress, i, &run->err);
     log_write(s->config.log, repo->optional ? LOG_WARN : LOG_ERROR,
               repo->optional ? "an optional repo failed" : "repo failed", LOG_TEXT("repo", repo->id),

@@ -2,6 +2,7 @@
 without asking for a file, and hf-init adopts what it wrote without fetching a byte."""
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -381,9 +382,13 @@ def test_python_completes_a_selection_when_online(run, hub, volume, python):
 
 # hf-init adopts what the official client wrote.
 
-def test_a_cache_made_by_python_is_adopted_without_fetching_a_byte(run, hub, volume, python):
+@pytest.mark.parametrize("without", ["nothing", "trees", "links"])
+def test_a_cache_made_by_python_is_adopted_without_fetching_a_byte(run, hub, volume, python, without):
     repo = tiny(hub)
-    said, = python("say(snapshot_download('acme/tiny'))", HF_HUB_CACHE=volume.path, HF_ENDPOINT=hub.endpoint)
+    env = {"HF_HUB_DISABLE_SYMLINKS": "1"} if without == "links" else {}
+    said, = python("say(snapshot_download('acme/tiny'))", HF_HUB_CACHE=volume.path, HF_ENDPOINT=hub.endpoint, **env)
+    if without == "trees":  # as versions before 1.22 left it
+        shutil.rmtree(volume / "models--acme--tiny/trees")
     hub.reset()
     result = run(spec("cache"))
     assert result.code == 0, result

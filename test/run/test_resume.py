@@ -1,6 +1,7 @@
 """What a second run does: goes on where the first one died, leaves alone what is right, repairs what is not."""
 import json
 import os
+import random
 import shutil
 import signal
 import time
@@ -116,6 +117,29 @@ def test_a_kill_at_any_stage_leaves_nothing_that_confuses_the_next_run(run, star
     assert result.code == 0, result
     assert volume.files("acme/tiny") == content_of(repo)
     assert volume.partials() == [] and volume.marker()
+
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_ends_at_random_moments_never_leave_a_wrong_file_or_a_false_marker(run, start, hub, volume, layout, number):
+    repo = hub.model("acme/tiny", {"f/%02d.txt" % n: "file %d " % n * 99 for n in range(40)} | {"w.bin": lfs(3 * MIB)})
+    place, wanted = place_of(layout, repo), content_of(repo)
+    chance = random.Random(20261122)
+    for _ in range(12):
+        running = start(spec(layout=layout))
+        time.sleep(chance.uniform(0, 0.15))
+        running.signal(number)
+        result = running.wait(5)
+        assert result.code in (0, 143 if number == signal.SIGTERM else -9, -number), result
+        there = volume.files(place)
+        assert {name: wanted[name] for name in there} == there
+        assert volume.marker() is None or there == wanted
+        if there == wanted:
+            shutil.rmtree(volume.path)
+    result = run(spec(layout=layout))
+    assert result.code == 0, result
+    assert volume.files(place) == wanted and volume.marker()
+    assert volume.partials() == [] and not list((volume / ".hf-init/temp").glob("*"))
 
 
 def test_a_resumed_file_is_hashed_whole(run, hub, volume, stopped):
@@ -304,12 +328,12 @@ def test_a_complete_pinned_spec_makes_no_request(run, hub, volume, layout):
     pinned = spec(layout=layout, revision=repo.head().sha)
     assert run(pinned).code == 0
     hub.reset()
-    began = time.monotonic()
-    result = run(pinned)
-    assert result.code == 0, result
-    assert hub.count() == 0 and hub.log.open.now.get(None, 0) == 0
-    assert time.monotonic() - began < 1
-    assert volume.status()["phase"] == "complete"
+    for _ in range(3):
+        result = run(pinned)
+        assert result.code == 0, result
+    assert hub.count() == 0 and hub.max_connections() == 0
+    assert volume.status()["phase"] == "complete" and volume.status()["totals"]["requests"] == 0
+    assert result.lines[-1]["duration_ms"] < 500  # it takes two; a busy machine may take longer
 
 
 @pytest.mark.parametrize("layout", ["dir", "cache"])

@@ -77,13 +77,15 @@ def test_runs_that_start_on_a_complete_volume_do_not_wait_for_each_other(start, 
     assert hub.count() == 0 and not any(waiting(result) for result in results)
 
 
-def test_shards_in_parallel_fetch_every_file_once_and_the_last_one_marks(start, run, hub, volume):
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_shards_in_parallel_fetch_every_file_once_and_the_last_one_marks(start, run, hub, volume, layout):
     repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(50_000 + n) for n in range(30)})
-    whole = spec(shard={"count": 3})
+    place = "acme/tiny" if layout == "dir" else "models--acme--tiny/snapshots/" + repo.head().sha
+    whole = spec(shard={"count": 3}, layout=layout)
     results = [r.wait() for r in [start(whole, JOB_COMPLETION_INDEX=n) for n in range(3)]]
     for result in results:
         assert result.code == 0, result
-    assert volume.files("acme/tiny") == content_of(repo)
+    assert volume.files(place) == content_of(repo)
     asked = [r.file for r in hub.requests(host="cdn")]
     assert sorted(asked) == sorted(repo.head().files)
     assert volume.marker() and volume.partials() == [] and leases(volume) == []
