@@ -96,7 +96,7 @@ tsan: ## the same under ThreadSanitizer
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
-	build/venv/bin/python -B -m pytest -p no:cacheprovider -q test/unit test/hub test/run
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run
 build/venv/ready: test/requirements.txt
 	@deps/setup test
 	@echo "  venv  build/venv: $$(grep -v '^#' $< | xargs)"

@@ -17,115 +17,9 @@ enum {
     FINISHING_MAX = 128, /* each has a descriptor; disks that sync slowly must hold the network back */
 };
 
-/* --- setting up --- */
+/* --- small helpers under the lock --- */
 
-static int larger_first(const void *a, const void *b)
-{
-    const struct plan_file *x = (*(struct fetch_file *const *)a)->plan;
-    const struct plan_file *y = (*(struct fetch_file *const *)b)->plan;
-
-    if (x->size_bytes != y->size_bytes)
-        return x->size_bytes > y->size_bytes ? -1 : 1;
-    return str_cmp(x->path, y->path);
-}
-
-/* One file of each repo goes first: if a repo is gated, its first request says so, and we learn it
- * before gigabytes of its neighbour were fetched. */
-static void scouts_first(struct queue *q, size_t place_count, const struct fetch_place *place)
-{
-    size_t front = 0;
-
-    for (size_t p = 0; p < place_count; p++) {
-        for (size_t i = front; i < q->small_count; i++) {
-            struct fetch_file *f = q->small[i];
-            if (f->place != &place[p])
-                continue;
-            memmove(&q->small[front + 1], &q->small[front], (i - front) * sizeof(struct fetch_file *));
-            q->small[front++] = f;
-            break;
-        }
-    }
-}
-
-static struct fetch_place *place_of(struct fetch_place *place, size_t count, size_t repo)
-{
-    for (size_t i = 0; i < count; i++)
-        if (place[i].index == repo)
-            return &place[i];
-    return NULL;
-}
-
-static void add_files(struct queue *q, struct plan *plan, struct fetch_place *place, size_t count)
-{
-    struct fetch_file **by_plan = mem_alloc(plan->file_count * sizeof(struct fetch_file *));
-
-    for (size_t i = 0; i < plan->file_count; i++) {
-        const struct plan_file *pf = &plan->file[i];
-        struct fetch_place     *where = place_of(place, count, pf->repo);
-        struct fetch_file      *f;
-
-        if (!where || !pf->is_mine || (pf->state != PLAN_FETCH && pf->state != PLAN_SAME))
-            continue;
-        f = &q->file[q->file_count++];
-        *f = (struct fetch_file){.plan = pf, .place = where, .endpoint = where->endpoint};
-        by_plan[i] = f;
-        if (pf->state == PLAN_FETCH && pf->size_bytes <= FETCH_SMALL_BYTES)
-            q->small[q->small_count++] = f;
-        else if (pf->state == PLAN_FETCH)
-            q->bulk[q->bulk_count++] = f;
-    }
-    for (size_t i = 0; i < plan->file_count; i++) {
-        struct fetch_file *f = by_plan[i], *leader;
-
-        if (!f || f->plan->state != PLAN_SAME)
-            continue;
-        leader = by_plan[f->plan->same_as];
-        if (leader) {
-            f->next_same = leader->first_same;
-            leader->first_same = f;
-        } else { /* its twin is on the volume already: only the copy is left to do */
-            f->state = FILE_FINISHING;
-            f->in_finish_list = true;
-            *q->finish_tail = f;
-            q->finish_tail = &f->next_finish;
-        }
-    }
-    free(by_plan);
-}
-
-int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct fetch_place *place,
-               size_t place_count, struct err *err)
-{
-    const struct spec *spec = fetch->config.spec;
-    pthread_condattr_t attr;
-    size_t             n = plan->file_count;
-
-    (void)err;
-    *q = (struct queue){.fetch = fetch, .plan_file = plan->file};
-    q->finish_tail = &q->finish_head;
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->finish_ready, &attr);
-    pthread_cond_init(&q->changed, &attr);
-    pthread_cond_init(&q->over, &attr);
-    pthread_condattr_destroy(&attr);
-    q->file = mem_alloc(n * sizeof(*q->file));
-    q->small = mem_alloc(n * sizeof(struct fetch_file *));
-    q->bulk = mem_alloc(n * sizeof(struct fetch_file *));
-    q->again = mem_alloc(n * sizeof(struct fetch_file *));
-    q->connections = spec->connections ? spec->connections : CONNECTIONS_AUTO;
-    q->open_limit = spec->files ? spec->files : OPEN_FILES_AUTO;
-    q->open = mem_alloc((q->open_limit + 1) * sizeof(struct fetch_file *));
-    q->part_bytes = spec->part_size_bytes;
-    add_files(q, plan, place, place_count);
-    q->left = q->file_count;
-    qsort(q->bulk, q->bulk_count, sizeof(struct fetch_file *), larger_first);
-    scouts_first(q, place_count, place);
-    return 0;
-}
-
-static void active_free(struct fetch_file *f)
+void queue_active_free(struct fetch_file *f)
 {
     struct fetch_active *a = f->active;
 
@@ -138,29 +32,6 @@ static void active_free(struct fetch_file *f)
     free(a);
     f->active = NULL;
 }
-
-void queue_release(struct queue *q)
-{
-    for (size_t i = 0; i < q->file_count; i++) {
-        struct fetch_file *f = &q->file[i];
-
-        if (f->active && f->active->partial)
-            store_partial_close(f->active->partial);
-        active_free(f);
-    }
-    free(q->file);
-    free(q->small);
-    free(q->bulk);
-    free(q->again);
-    free(q->open);
-    free(q->lane_http);
-    pthread_cond_destroy(&q->finish_ready);
-    pthread_cond_destroy(&q->changed);
-    pthread_cond_destroy(&q->over);
-    pthread_mutex_destroy(&q->lock);
-}
-
-/* --- small helpers under the lock --- */
 
 static void wake_lanes(struct queue *q)
 {
@@ -211,7 +82,7 @@ static void leave_finishing(struct queue *q, struct fetch_file *f)
 }
 
 /* A failed file keeps its active part until queue_release: other lanes may still be writing. */
-static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_state end)
+void queue_settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_state end)
 {
     if (f->state == FILE_FAILED || f->state == FILE_DONE)
         return; /* `left` counts every file once */
@@ -219,7 +90,7 @@ static void settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file
     close_open(q, f);
     leave_finishing(q, f);
     if (end == FILE_DONE)
-        active_free(f);
+        queue_active_free(f);
     f->state = end;
     q->left--;
     if (q->left == 0) {
@@ -239,8 +110,8 @@ static bool is_idle(const struct fetch_file *f)
 static void settle_failed_locked(struct queue *q, struct fetch_file *f)
 {
     for (struct fetch_file *s = f->first_same; s; s = s->next_same)
-        settle_locked(q, s, FILE_FAILED);
-    settle_locked(q, f, FILE_FAILED);
+        queue_settle_locked(q, s, FILE_FAILED);
+    queue_settle_locked(q, f, FILE_FAILED);
 }
 
 /* The place is given up. Its files that nobody holds now would be taken up by nobody again; the
@@ -259,7 +130,7 @@ static void fail_place_locked(struct queue *q, const struct fetch_file *f, const
             settle_failed_locked(q, &q->file[i]);
 }
 
-static void fail_locked(struct queue *q, struct fetch_file *f, const struct err *err)
+void queue_fail_locked(struct queue *q, struct fetch_file *f, const struct err *err)
 {
     if (f->state == FILE_FAILED || f->state == FILE_DONE)
         return;
@@ -408,7 +279,7 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
 
     f->state = FILE_ACTIVE;
     if (gives_up(q, f)) {
-        fail_locked(q, f, &f->place->err);
+        queue_fail_locked(q, f, &f->place->err);
         return 0;
     }
     if (!small)
@@ -418,14 +289,14 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
     pthread_mutex_lock(&q->lock);
     f->active = active;
     if (rc) {
-        fail_locked(q, f, &err);
+        queue_fail_locked(q, f, &err);
         return 0;
     }
     out->file = f;
     if (cut_locked(q, f, 0, &out->range))
         return 1;
     if (gives_up(q, f))
-        fail_locked(q, f, &f->place->err);
+        queue_fail_locked(q, f, &f->place->err);
     else
         consider_finishing_locked(q, f);
     return 0;
@@ -481,7 +352,7 @@ void queue_wrote(struct queue *q, struct fetch_file *file, struct range r)
 }
 
 /* All its parts have given up: the file waits again, with nothing of it counted. */
-static void restart_locked(struct queue *q, struct fetch_file *f)
+void queue_restart_locked(struct queue *q, struct fetch_file *f)
 {
     progress_lose_bytes(q->fetch->config.progress, f->place->index,
                         range_set_bytes(&f->active->have));
@@ -489,7 +360,7 @@ static void restart_locked(struct queue *q, struct fetch_file *f)
     store_partial_discard(f->active->partial);
     close_open(q, f);
     leave_finishing(q, f);
-    active_free(f);
+    queue_active_free(f);
     if (f->mismatches && f->endpoint + 1 < q->fetch->config.spec->endpoint.count)
         f->endpoint++; /* the next mirror may have better bytes */
     f->state = FILE_WAITING;
@@ -506,20 +377,20 @@ static void fail_restarts_locked(struct queue *q, struct fetch_file *f)
             "begun anew %u times: the server ignores Range requests, and its answer broke off every "
             "time",
             f->restarts);
-    fail_locked(q, f, &err);
+    queue_fail_locked(q, f, &err);
 }
 
 /* A part or a finisher has let go of the file: what comes next? */
-static void go_on_locked(struct queue *q, struct fetch_file *f)
+void queue_go_on_locked(struct queue *q, struct fetch_file *f)
 {
     if (f->state != FILE_ACTIVE || atomic_load(&q->stopping))
         return; /* settled already, or to be left as it is */
     if (is_idle(f) && f->place->failed)
-        fail_locked(q, f, &f->place->err);
+        queue_fail_locked(q, f, &f->place->err);
     else if (is_idle(f) && f->restarts > q->fetch->config.spec->retry_attempts + 1)
         fail_restarts_locked(q, f);
     else if (is_idle(f) && f->active->must_restart)
-        restart_locked(q, f);
+        queue_restart_locked(q, f);
     else
         consider_finishing_locked(q, f);
 }
@@ -544,7 +415,7 @@ void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
         range_set_release(&a->taken);
         a->taken = taken;
     }
-    go_on_locked(q, f);
+    queue_go_on_locked(q, f);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -599,175 +470,6 @@ bool queue_start_from_scratch(struct queue *q, struct fetch_file *file)
         file->in_one_piece = file->active->must_restart = true;
     pthread_mutex_unlock(&q->lock);
     return again;
-}
-
-/* --- finishers --- */
-
-/* It may have changed since it was put into the list: failed, begun anew and perhaps being opened,
- * or a part feeds the hash and reports again when it is done. Without an active part it is a copy. */
-static bool wants_finisher(const struct fetch_file *f)
-{
-    if (f->state == FILE_FINISHING)
-        return !f->active || !f->active->hash_busy;
-    return f->state == FILE_ACTIVE && f->active && !f->active->hash_busy;
-}
-
-struct fetch_file *queue_next_to_finish(struct queue *q)
-{
-    struct fetch_file *f = NULL;
-
-    pthread_mutex_lock(&q->lock);
-    while (!f && q->left > 0 && !atomic_load(&q->stopping)) {
-        f = q->finish_head;
-        if (!f) {
-            pthread_cond_wait(&q->finish_ready, &q->lock);
-            continue;
-        }
-        q->finish_head = f->next_finish;
-        if (!q->finish_head)
-            q->finish_tail = &q->finish_head;
-        f->in_finish_list = false;
-        if (!wants_finisher(f)) {
-            f = NULL;
-            continue;
-        }
-        if (f->active)
-            f->active->hash_busy = true;
-    }
-    pthread_mutex_unlock(&q->lock);
-    return f;
-}
-
-uint64_t queue_hash_front(struct queue *q, struct fetch_file *file)
-{
-    uint64_t front;
-
-    pthread_mutex_lock(&q->lock);
-    front = range_set_front(&file->active->have, 0);
-    pthread_mutex_unlock(&q->lock);
-    return front;
-}
-
-bool queue_finished_step(struct queue *q, struct fetch_file *file)
-{
-    bool all;
-
-    pthread_mutex_lock(&q->lock);
-    all = file->state == FILE_FINISHING &&
-          file->active->hash.hashed_bytes == file->plan->size_bytes;
-    if (!all) {
-        file->active->hash_busy = false;
-        go_on_locked(q, file);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return all;
-}
-
-void queue_done(struct queue *q, struct fetch_file *file)
-{
-    pthread_mutex_lock(&q->lock);
-    settle_locked(q, file, FILE_DONE);
-    pthread_mutex_unlock(&q->lock);
-    progress_file_done(q->fetch->config.progress, file->place->index);
-}
-
-void queue_mismatch(struct queue *q, struct fetch_file *file)
-{
-    pthread_mutex_lock(&q->lock);
-    file->mismatches++;
-    restart_locked(q, file);
-    pthread_mutex_unlock(&q->lock);
-}
-
-void queue_fail(struct queue *q, struct fetch_file *file, const struct err *err)
-{
-    pthread_mutex_lock(&q->lock);
-    fail_locked(q, file, err);
-    pthread_mutex_unlock(&q->lock);
-}
-
-/* --- the syncer --- */
-
-static struct fetch_file *unsynced_locked(struct queue *q, uint64_t now_ms)
-{
-    for (size_t i = 0; i < q->open_count; i++) {
-        struct fetch_active *a = q->open[i]->active;
-
-        if (a && !a->must_restart && a->unsynced_bytes && now_ms - a->synced_at_ms >= SYNC_EVERY_MS)
-            return q->open[i];
-    }
-    return NULL;
-}
-
-static void wait_until_over(struct queue *q, unsigned ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&q->over, &q->lock, &until);
-}
-
-struct fetch_file *queue_next_to_sync(struct queue *q)
-{
-    struct fetch_file *f = NULL;
-
-    pthread_mutex_lock(&q->lock);
-    while (q->left > 0 && !atomic_load(&q->stopping)) {
-        uint64_t now_ms = clock_now_ms(&q->fetch->config.clock);
-
-        f = unsynced_locked(q, now_ms);
-        if (f) {
-            f->active->sync_busy = true;
-            f->active->unsynced_bytes = 0;
-            f->active->synced_at_ms = now_ms;
-            break;
-        }
-        wait_until_over(q, SYNC_LOOK_MS);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return f;
-}
-
-void queue_synced(struct queue *q, struct fetch_file *file)
-{
-    pthread_mutex_lock(&q->lock);
-    file->active->sync_busy = false;
-    file->active->synced_at_ms = clock_now_ms(&q->fetch->config.clock); /* it may have taken long */
-    go_on_locked(q, file);
-    pthread_mutex_unlock(&q->lock);
-}
-
-bool queue_direct_url(struct queue *q, struct fetch_file *file, struct buf *out)
-{
-    bool known;
-
-    pthread_mutex_lock(&q->lock);
-    known = file->active->direct_url.len > 0;
-    if (known) {
-        buf_clear(out);
-        buf_add_str(out, buf_view(&file->active->direct_url));
-    }
-    pthread_mutex_unlock(&q->lock);
-    return known;
-}
-
-void queue_learn_url(struct queue *q, struct fetch_file *file, struct str url)
-{
-    pthread_mutex_lock(&q->lock);
-    buf_clear(&file->active->direct_url);
-    buf_add_str(&file->active->direct_url, url);
-    pthread_mutex_unlock(&q->lock);
-}
-
-void queue_forget_url(struct queue *q, struct fetch_file *file, struct str url)
-{
-    pthread_mutex_lock(&q->lock);
-    if (str_eq(buf_view(&file->active->direct_url), url))
-        buf_clear(&file->active->direct_url);
-    pthread_mutex_unlock(&q->lock);
 }
 
 void queue_stop(struct queue *q)

@@ -19,11 +19,11 @@ static void format_in_unit(uint64_t bytes, unsigned unit, char out[16])
         ((unsigned __int128)bytes * 10u + ((1ull << (10 * unit)) >> 1)) >> (10 * unit);
 
     if (unit == 0)
-        snprintf(out, 16, "%" PRIu64, bytes);
+        snprintf(out, 16, "%u", (unsigned)bytes);
     else if (tenths < 1000)
         snprintf(out, 16, "%u.%u", (unsigned)(tenths / 10), (unsigned)(tenths % 10));
     else
-        snprintf(out, 16, "%" PRIu64, (uint64_t)((tenths + 5) / 10));
+        snprintf(out, 16, "%u", (unsigned)((tenths + 5) / 10));
 }
 
 /* The largest unit in which the number is at least one, after rounding. */

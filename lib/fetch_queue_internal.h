@@ -1,0 +1,21 @@
+/* fetch_queue_internal.h: what the files of the queue share. All of it expects the queue's lock.
+ *
+ *   fetch_queue.c         states, and the parts that lanes take and give back
+ *   fetch_queue_init.c    from a plan to a queue
+ *   fetch_queue_finish.c  the side of finishers and the syncer */
+#ifndef HFI_FETCH_QUEUE_INTERNAL_H
+#define HFI_FETCH_QUEUE_INTERNAL_H
+
+#include "fetch_queue.h"
+
+void queue_active_free(struct fetch_file *f);
+/* The one way to DONE and FAILED. */
+void queue_settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_state end);
+/* Fails the file and its place, and ends the fetch unless the place is optional. */
+void queue_fail_locked(struct queue *q, struct fetch_file *f, const struct err *err);
+/* The file waits again, with nothing of it counted. Nobody may hold it. */
+void queue_restart_locked(struct queue *q, struct fetch_file *f);
+/* A part, a finisher or the syncer has let go of the file: what comes next? */
+void queue_go_on_locked(struct queue *q, struct fetch_file *f);
+
+#endif
