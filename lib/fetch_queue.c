@@ -1,19 +1,14 @@
 /* fetch_queue.c: see fetch_queue.h. Every function takes the lock itself; those that end in
  * _locked expect it. */
-#include "fetch_queue.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "fetch_queue_internal.h"
 
 enum {
     PART_MIN_BYTES = 8 * 1024 * 1024,
     PART_MAX_BYTES = 64 * 1024 * 1024,
-    CONNECTIONS_AUTO = 16, /* for bulk; issue of goodput control, not of correctness */
-    OPEN_FILES_AUTO = 16,
-    SYNC_EVERY_MS = 2000, /* what a power cut, or a move to another node, may cost */
-    SYNC_LOOK_MS = 500,
     FINISHING_MAX = 128, /* each has a descriptor; disks that sync slowly must hold the network back */
 };
 
@@ -380,7 +375,6 @@ static void fail_restarts_locked(struct queue *q, struct fetch_file *f)
     queue_fail_locked(q, f, &err);
 }
 
-/* A part or a finisher has let go of the file: what comes next? */
 void queue_go_on_locked(struct queue *q, struct fetch_file *f)
 {
     if (f->state != FILE_ACTIVE || atomic_load(&q->stopping))

@@ -1,0 +1,177 @@
+/* http_setup.c: what a request asks libcurl for. Nothing is left to libcurl's own reading of the
+ * environment, and nothing is followed or retried by it. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "http_internal.h"
+#include "http_proxy.h"
+#include "tls.h"
+
+enum {
+    RECEIVE_BYTES = 128 * 1024, /* 64-128 KiB per recv measured best; 1 MiB leaves the L2 cache */
+    STALL_BYTES_PER_S = 100,    /* a slow-loris is below it, a starved but live connection above */
+};
+
+static CURLcode on_tls(CURL *easy, void *ssl_config, void *user)
+{
+    struct request *r = user;
+
+    (void)easy;
+    tls_configure(r->http->config.tls, ssl_config, r->verdict);
+    return CURLE_OK;
+}
+
+static bool is_address(struct str host)
+{
+    char          copy[64];
+    unsigned char bytes[16];
+
+    if (host.len >= sizeof(copy))
+        return false;
+    memcpy(copy, host.p, host.len);
+    copy[host.len] = '\0';
+    return inet_pton(AF_INET, copy, bytes) == 1 || inet_pton(AF_INET6, copy, bytes) == 1;
+}
+
+static bool is_known_relative(const struct http *http, struct str host)
+{
+    struct buf line = {0};
+    bool       known;
+
+    buf_printf(&line, "\n%.*s\n", STR_ARG(host));
+    known = str_find(buf_view(&http->relative_hosts), buf_view(&line), 0) >= 0;
+    buf_release(&line);
+    return known;
+}
+
+/* With a pod's ndots:5, musl tries the search domains first and gives up when one of them answers
+ * NODATA; an absolute name asks the right question at once. Names inside a cluster may need the
+ * search list, so a name that fails as absolute is tried again as written (on_code). */
+static bool wants_absolute_name(const struct http *http, const struct url *url)
+{
+    if (url->host_is_ipv6 || is_address(url->host) || str_find_char(url->host, '.', 0) < 0)
+        return false;
+    if (str_has_suffix(url->host, STR(".")) || str_has_suffix(url->host, STR(".svc")))
+        return false;
+    return !is_known_relative(http, url->host);
+}
+
+void http_set_connect_to(struct request *r, const struct url *url)
+{
+    struct buf entry = {0};
+
+    curl_slist_free_all(r->connect_to);
+    r->connect_to = NULL;
+    r->absolute_name = !r->via_proxy && wants_absolute_name(r->http, url);
+    if (r->absolute_name) {
+        buf_printf(&entry, "%.*s:%u:%.*s.:%u", STR_ARG(url->host), url->port, STR_ARG(url->host),
+                   url->port);
+        r->connect_to = curl_slist_append(NULL, buf_cstr(&entry));
+        buf_release(&entry);
+    }
+    curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO, r->connect_to);
+}
+
+static void add_header_line(struct request *r, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(r->header, line);
+
+    if (!longer)
+        die("out of memory (request header)");
+    r->header = longer;
+}
+
+static void set_headers(struct request *r, const struct http_request *request)
+{
+    struct buf line = {0};
+
+    if (request->token && secret_is_set(request->token)) {
+        buf_printf(&line, "Authorization: Bearer %.*s", STR_ARG(secret_reveal(request->token)));
+        add_header_line(r, buf_cstr(&line));
+        explicit_bzero(line.p, line.len);
+        buf_clear(&line);
+    }
+    if (request->range.len) {
+        buf_printf(&line, "Range: %.*s", STR_ARG(request->range));
+        add_header_line(r, buf_cstr(&line));
+    }
+    if (!request->accept_gzip) /* a compressed file has no ranges and another length */
+        add_header_line(r, "Accept-Encoding: identity");
+    add_header_line(r, "Accept: */*");
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->header);
+    buf_release(&line);
+}
+
+static void set_proxy(struct request *r, const struct url *url)
+{
+    struct str proxy = http_choose_proxy(&r->http->config, url);
+    struct buf text = {0};
+
+    r->via_proxy = proxy.len > 0;
+    buf_add_str(&text, proxy);
+    /* "" switches off libcurl's own reading of the environment. */
+    curl_easy_setopt(r->easy, CURLOPT_PROXY, buf_cstr(&text));
+    curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(r->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    buf_release(&text);
+}
+
+static void set_tls(struct request *r)
+{
+    const struct http_config *c = &r->http->config;
+
+    curl_easy_setopt(r->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_CTX_DATA, r);
+    /* A cached session pins its TLS version in the next hello, which a server of another version
+     * behind the same name refuses; it would save 2 ms. */
+    curl_easy_setopt(r->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    if (c->client_cert.len) {
+        curl_easy_setopt(r->easy, CURLOPT_SSLCERT, c->client_cert.p);
+        curl_easy_setopt(r->easy, CURLOPT_SSLKEY,
+                         c->client_key.len ? c->client_key.p : c->client_cert.p);
+    }
+}
+
+static void set_transfer(struct request *r, const struct http_request *request)
+{
+    const struct http_config *c = &r->http->config;
+    struct buf                agent = {0};
+
+    buf_add_str(&agent, c->user_agent);
+    curl_easy_setopt(r->easy, CURLOPT_USERAGENT, buf_cstr(&agent));
+    buf_release(&agent);
+    curl_easy_setopt(r->easy, CURLOPT_URL, buf_cstr(&r->url));
+    curl_easy_setopt(r->easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L);
+    /* Who is stopped does not wait for a name server: the thread that asks ends by itself. */
+    curl_easy_setopt(r->easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION,
+                     (long)(request->may_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, request->may_http2 ? 1L : 0L);
+    curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
+    curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_S);
+    curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, (long)((c->stall_timeout_ms + 999) / 1000));
+    curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
+    curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE,
+                     (curl_off_t)r->http->speed_bytes_per_s);
+    if (request->accept_gzip)
+        curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error_text);
+    curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
+}
+
+void http_set_up(struct request *r, const struct http_request *request, const struct url *url)
+{
+    set_transfer(r, request);
+    set_proxy(r, url);
+    set_tls(r);
+    set_headers(r, request);
+    http_set_connect_to(r, url);
+}
