@@ -7,7 +7,7 @@
 #include "cgroup.h"
 #include "fetch_lane.h"
 
-enum { LANES_MAX = 4, FINISHERS = 4, SMALL_AUTO = 32, TICK_MS = 100 };
+enum { LANES_MAX = 4, FINISHERS = 4, TICK_MS = 100 };
 
 int fetch_new(const struct fetch_config *config, struct fetch **out, struct err *err)
 {
@@ -65,7 +65,7 @@ static struct lane_limits limits_of(const struct spec *spec, const struct queue 
     struct lane_limits limits = {.bulk = share_of(q->connections, lane, lanes)};
 
     limits.small =
-        spec->connections ? limits.bulk - limits.bulk / 2 : share_of(SMALL_AUTO, lane, lanes);
+        spec->connections ? limits.bulk - limits.bulk / 2 : share_of(q->small_limit, lane, lanes);
     limits.requests = spec->connections ? limits.bulk : limits.small + limits.bulk;
     return limits;
 }

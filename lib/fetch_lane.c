@@ -218,7 +218,10 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
         return -1;
     if (p->in_full && reply->status != 200)
         return err_set(err, ERR_BAD_ANSWER, "status %ld where 200 was expected", reply->status);
-    return check_length(p, reply, err);
+    if (check_length(p, reply, err))
+        return -1;
+    queue_prove(p->lane->queue, p->part.file);
+    return 0;
 }
 
 static int on_complete(void *owner, const struct http_reply *reply, struct err *err)
@@ -273,7 +276,7 @@ static void begin_part(struct lane *lane, bool small, const struct part *part)
         .revision = repo->revision,
         .path = part->file->plan->path,
         .bucket = GATE_RESOLVERS,
-        .may_http2 = small,
+        .is_bulk = !small,
         .endpoint = part->file->endpoint,
     };
     p->next = lane->part;

@@ -167,7 +167,6 @@ static void begin_step(struct lister *l)
         .id = repo->id,
         .revision = repo->revision,
         .bucket = GATE_API,
-        .may_http2 = true,
         .accept_gzip = true,
         .endpoint = l->transfer.endpoint,
         .stay_on_endpoint = l->listing->commit[0] != '\0',

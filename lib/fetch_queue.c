@@ -9,7 +9,6 @@
 enum {
     PART_MIN_BYTES = 8 * 1024 * 1024,
     PART_MAX_BYTES = 64 * 1024 * 1024,
-    FINISHING_MAX = 128, /* each has a descriptor; disks that sync slowly must hold the network back */
 };
 
 /* --- small helpers under the lock --- */
@@ -72,7 +71,7 @@ static void leave_finishing(struct queue *q, struct fetch_file *f)
 {
     if (f->state != FILE_FINISHING || !f->active)
         return;
-    if (q->finishing-- == FINISHING_MAX)
+    if (q->finishing-- == q->finishing_limit)
         wake_lanes(q);
 }
 
@@ -214,7 +213,7 @@ static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, str
     uint64_t             size = f->plan->size_bytes, max = part_bytes_for(q, size);
     struct range         gap;
 
-    if (a->must_restart || gives_up(q, f) ||
+    if (a->must_restart || gives_up(q, f) || (a->parts_out && !f->place->is_proven) ||
         !range_set_next_gap(&a->taken, (struct range){from, size}, &gap))
         return false;
     if (!a->in_one_piece && range_len(gap) > max + max / 4) /* no crumbs at the end */
@@ -249,20 +248,40 @@ static bool help_locked(struct queue *q, struct part *out)
     return true;
 }
 
+/* A scout goes ahead: until a byte of a place has arrived, one request for it is out. If it is gated,
+ * or the token is dead, that is one failure, and not one for every connection. */
+static bool may_begin(const struct fetch_file *f)
+{
+    return f->place->is_proven || f->place->failed || !f->place->has_scout;
+}
+
+static struct fetch_file *next_of_list(struct fetch_file **list, size_t count, size_t *next)
+{
+    for (size_t i = *next; i < count; i++) {
+        struct fetch_file *f = list[i];
+
+        if (!may_begin(f))
+            continue;
+        list[i] = list[*next];
+        list[(*next)++] = f;
+        return f;
+    }
+    return NULL;
+}
+
 /* The next file nobody has begun, or NULL. */
 static struct fetch_file *next_waiting_locked(struct queue *q, bool small)
 {
     for (size_t i = q->again_count; i > 0; i--) {
         struct fetch_file *f = q->again[i - 1];
-        if ((f->plan->size_bytes <= FETCH_SMALL_BYTES) != small)
+        if ((f->plan->size_bytes <= FETCH_SMALL_BYTES) != small || !may_begin(f))
             continue;
         memmove(&q->again[i - 1], &q->again[i], (q->again_count - i) * sizeof(struct fetch_file *));
         q->again_count--;
         return f;
     }
-    if (small)
-        return q->small_next < q->small_count ? q->small[q->small_next++] : NULL;
-    return q->bulk_next < q->bulk_count ? q->bulk[q->bulk_next++] : NULL;
+    return small ? next_of_list(q->small, q->small_count, &q->small_next)
+                 : next_of_list(q->bulk, q->bulk_count, &q->bulk_next);
 }
 
 /* Begins a file. Returns 1 with a part, 0 if it needs no bytes or failed: look further. */
@@ -277,6 +296,7 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
         queue_fail_locked(q, f, &f->place->err);
         return 0;
     }
+    f->place->has_scout = true;
     if (!small)
         q->open[q->open_count++] = f; /* counted already; cut from once it is open */
     pthread_mutex_unlock(&q->lock);
@@ -284,12 +304,14 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
     pthread_mutex_lock(&q->lock);
     f->active = active;
     if (rc) {
+        f->place->has_scout = false;
         queue_fail_locked(q, f, &err);
         return 0;
     }
     out->file = f;
     if (cut_locked(q, f, 0, &out->range))
         return 1;
+    f->place->has_scout = false; /* it asks for nothing: another may go */
     if (gives_up(q, f))
         queue_fail_locked(q, f, &f->place->err);
     else
@@ -308,7 +330,7 @@ int queue_take(struct queue *q, bool small, const struct part *after, struct par
         out->file = after->file;
         got = 1;
     }
-    while (!got && !atomic_load(&q->stopping) && q->finishing < FINISHING_MAX) {
+    while (!got && !atomic_load(&q->stopping) && q->finishing < q->finishing_limit) {
         struct fetch_file *f = NULL;
 
         if (small || q->open_count < q->open_limit)
@@ -344,6 +366,16 @@ void queue_wrote(struct queue *q, struct fetch_file *file, struct range r)
         progress_slot_bytes(q->fetch->config.progress, file->active->slot, range_len(r));
     pthread_mutex_unlock(&q->lock);
     progress_add_bytes(q->fetch->config.progress, file->place->index, range_len(r));
+}
+
+void queue_prove(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    if (!file->place->is_proven) {
+        file->place->is_proven = true;
+        wake_lanes(q);
+    }
+    pthread_mutex_unlock(&q->lock);
 }
 
 /* All its parts have given up: the file waits again, with nothing of it counted. */
@@ -409,6 +441,8 @@ void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
         range_set_release(&a->taken);
         a->taken = taken;
     }
+    if (!f->place->is_proven)
+        f->place->has_scout = false;
     queue_go_on_locked(q, f);
     pthread_mutex_unlock(&q->lock);
 }

@@ -72,6 +72,8 @@ struct queue {
     size_t             finishing; /* files that are FINISHING with their partial open */
     size_t             left;       /* files neither DONE nor FAILED */
     uint64_t           part_bytes; /* 0: by size of the file */
+    unsigned           small_limit;     /* requests for small files at a time */
+    unsigned           finishing_limit; /* each has a descriptor; slow disks must hold the network back */
     unsigned           connections;
     _Atomic bool       stopping;        /* everybody out; partials stay */
     _Atomic unsigned   active_requests; /* over all lanes, for the bandwidth share */
@@ -92,6 +94,8 @@ bool queue_is_over(struct queue *q);
 
 /* Bytes of the part that were written ([range.begin, end)); the part goes on. */
 void queue_wrote(struct queue *q, struct fetch_file *file, struct range r);
+/* The file's place answers us: others of it may begin. */
+void queue_prove(struct queue *q, struct fetch_file *file);
 /* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
 void queue_give_back(struct queue *q, const struct part *part, uint64_t got);
 /* May this part hash the bytes it brings? Then it must call queue_hash_done. */

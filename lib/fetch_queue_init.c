@@ -1,13 +1,32 @@
 /* fetch_queue_init.c: from a plan to a queue: which files there are, and which come first. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "fetch_queue_internal.h"
 
 enum {
-    CONNECTIONS_AUTO = 16, /* for bulk; issue of goodput control, not of correctness */
+    CONNECTIONS_AUTO = 16, /* for bulk */
+    SMALL_AUTO = 32,
     OPEN_FILES_AUTO = 16,
+    FINISHING_AUTO = 128,
+    OTHER_DESCRIPTORS = 40, /* folders, leases, libcurl's own */
+    PER_UNIT = 10,          /* of each limit: sockets, kept connections, partial and journal */
 };
+
+/* No limit higher than the process has descriptors for. */
+static unsigned capped(unsigned wanted)
+{
+    struct rlimit limit;
+    rlim_t        units;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    units = limit.rlim_cur > OTHER_DESCRIPTORS ? (limit.rlim_cur - OTHER_DESCRIPTORS) / PER_UNIT : 0;
+    if (units < 1)
+        units = 1;
+    return units < wanted ? (unsigned)units : wanted;
+}
 
 static int larger_first(const void *a, const void *b)
 {
@@ -104,8 +123,10 @@ int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct f
     q->small = mem_alloc(n * sizeof(struct fetch_file *));
     q->bulk = mem_alloc(n * sizeof(struct fetch_file *));
     q->again = mem_alloc(n * sizeof(struct fetch_file *));
-    q->connections = spec->connections ? spec->connections : CONNECTIONS_AUTO;
-    q->open_limit = spec->files ? spec->files : OPEN_FILES_AUTO;
+    q->connections = capped(spec->connections ? spec->connections : CONNECTIONS_AUTO);
+    q->small_limit = capped(SMALL_AUTO);
+    q->open_limit = capped(spec->files ? spec->files : OPEN_FILES_AUTO);
+    q->finishing_limit = capped(FINISHING_AUTO);
     q->open = mem_alloc((q->open_limit + 1) * sizeof(struct fetch_file *));
     q->part_bytes = spec->part_size_bytes;
     add_files(q, plan, place, place_count);

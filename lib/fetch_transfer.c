@@ -72,6 +72,8 @@ static int sink_reply(void *owner, const struct http_reply *reply, struct err *e
     t->accepted = false;
     if (!is_success(reply->status))
         return 0; /* its body may explain */
+    if (t->is_bulk && reply->is_http2)
+        atomic_store(&t->loop->env->hub_serves_bulk, true);
     if (t->ops->on_reply && t->ops->on_reply(t->owner, reply, err))
         return -1;
     t->accepted = true;
@@ -145,7 +147,7 @@ static int send_request(struct transfer *t, struct err *err)
                         .url = buf_view(&t->url),
                         .token = &token,
                         .range = buf_view(&range_text),
-                        .may_http2 = t->may_http2 && at_hub,
+                        .may_http2 = at_hub && !(t->is_bulk && env->hub_serves_bulk),
                         .accept_gzip = t->accept_gzip,
                         .total_timeout_ms = t->timeout_ms,
                         .sink = &sink,

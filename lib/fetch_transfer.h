@@ -10,6 +10,8 @@
 #ifndef HFI_FETCH_TRANSFER_H
 #define HFI_FETCH_TRANSFER_H
 
+#include <stdatomic.h>
+
 #include "fetch_retry.h"
 #include "http.h"
 #include "progress.h"
@@ -21,6 +23,9 @@ struct transfer_env {
     pthread_mutex_t    token_lock; /* guards spec->token once several lanes run, and … */
     unsigned           token_version; /* … how often it was found changed */
     struct gate        gate;
+    /* The Hub's own host sends large bodies itself (a mirror): one HTTP/2 connection would be the
+     * bottleneck. Where it only redirects, asking over HTTP/2 saves connections. */
+    _Atomic bool       hub_serves_bulk;
     struct clock       clock;
     const struct log  *log;
     struct progress   *progress;
@@ -59,7 +64,8 @@ struct transfer {
     enum repo_type   type;
     struct str       id, revision, path; /* for messages; borrowed. path empty: an API call */
     enum gate_bucket bucket;
-    bool             may_http2, accept_gzip;
+    bool             is_bulk;     /* many bytes: over HTTP/1.1, unless the Hub only redirects */
+    bool             accept_gzip;
     size_t           endpoint;         /* first one to ask */
     bool             stay_on_endpoint; /* never goes on to the next one */
     uint64_t         timeout_ms;       /* of one attempt; 0 none */

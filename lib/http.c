@@ -289,7 +289,7 @@ int http_new(const struct http_config *config, struct http **out, struct err *er
         free(http);
         return err_set(err, ERR_INTERNAL, "curl_multi_init failed");
     }
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->max_connections + 4);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->max_connections);
     curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
     *out = http;
     return 0;

@@ -598,7 +598,7 @@ def test_a_quota_is_used_window_by_window(run, hub, complete):
 
 
 def test_a_closed_gate_holds_nobody_at_the_cdn(start, hub, until, complete):
-    repo = hub.model("acme/tiny", {"w.bin": lfs(4 * MB), "x.txt": "x"})
+    repo = hub.model("acme/tiny", {"a.txt": "goes ahead", "w.bin": lfs(4 * MB), "x.txt": "x"})
     gate = hub.gate(host="cdn", at=1000)
     hub.fault("rate-limit", file="x.txt", wait=3)
     running = start({**ONE, "concurrency": {"partSize": "1MiB"}})

@@ -384,7 +384,7 @@ def test_retries_hold_no_connections(run, hub, complete):
 def test_counts_of_many_threads_add_up(run, hub, volume, complete):
     """R: counters and the random source were shared between workers without a lock."""
     repo = hub.model("acme/tiny", {**many(300), **{f"w{n}.bin": lfs(2 * MB) for n in range(4)}})
-    hub.fault("status", bucket="resolvers", code=503, times=50)
+    hub.fault("status", bucket="resolvers", code=503, times=50, after=1)
     complete(run({**ONE, "concurrency": {"connections": 64, "files": 64, "threads": 4, "partSize": "1MiB"}}), repo)
     totals = volume.status()["totals"]
     size = sum(f.size for f in repo.head().files.values())
