@@ -14,8 +14,8 @@ struct arena {
     size_t              total_bytes; /* taken from the system so far */
 };
 
-void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type; never NULL */
-char *arena_strdup(struct arena *a, struct str s); /* adds a NUL */
+void      *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type; never NULL */
+char      *arena_strdup(struct arena *a, struct str s); /* adds a NUL */
 struct str arena_str(struct arena *a, struct str s);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void  arena_release(struct arena *a);

@@ -34,9 +34,9 @@ const char *buf_cstr(const struct buf *b); /* "" when empty */
 char       *buf_take(struct buf *b);       /* moves the NUL-terminated text out; never NULL */
 
 /* Allocation that cannot fail: on lack of memory the process dies saying so. */
-void *mem_alloc(size_t size);                /* zeroed */
+void *mem_alloc(size_t size); /* zeroed */
 void *mem_resize(void *p, size_t count, size_t item_size);
-char *mem_strdup(const char *s);             /* NULL stays NULL */
+char *mem_strdup(const char *s); /* NULL stays NULL */
 char *mem_strndup(const char *s, size_t len);
 
 #endif

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct clock {
-    uint64_t (*now_ms)(void *user);  /* monotonic, never 0; for every wait */
-    int64_t  (*wall_ms)(void *user); /* since 1970, UTC; for display and signed URLs only */
-    uint32_t (*random)(void *user);  /* for jitter, not for secrets */
+    uint64_t (*now_ms)(void *user); /* monotonic, never 0; for every wait */
+    int64_t (*wall_ms)(void *user); /* since 1970, UTC; for display and signed URLs only */
+    uint32_t (*random)(void *user); /* for jitter, not for secrets */
     void *user;
 };
 

@@ -56,16 +56,16 @@ enum err_again {
 
 struct err {
     enum err_kind kind;
-    int           sys_errno;      /* 0 if no system call is to blame */
-    long          http_status;    /* 0 if there was no answer */
-    uint64_t      retry_after_ms; /* the wait the server named; 0 none */
+    int           sys_errno;              /* 0 if no system call is to blame */
+    long          http_status;            /* 0 if there was no answer */
+    uint64_t      retry_after_ms;         /* the wait the server named; 0 none */
     uint64_t      need_bytes, have_bytes; /* for ERR_DISK_FULL and friends; 0 unknown */
-    char          text[640];      /* what failed, where, why */
-    char          hint[320];      /* what to do next; "" to use err_hint()'s default */
-    char          url[320];       /* without query and userinfo */
+    char          text[640];              /* what failed, where, why */
+    char          hint[320];              /* what to do next; "" to use err_hint()'s default */
+    char          url[320];               /* without query and userinfo */
     char          request_id[96];
-    char          repo[160];      /* id of the repo concerned, "" none */
-    char          file[320];      /* path of the file concerned, "" none */
+    char          repo[160]; /* id of the repo concerned, "" none */
+    char          file[320]; /* path of the file concerned, "" none */
 };
 
 /* Sets kind and text; clears everything else. Always returns -1, so that a caller may return it. */

@@ -42,12 +42,12 @@ void fetch_free(struct fetch *fetch);
 
 /* What the Hub says about one repo. */
 struct fetch_listing {
-    const struct spec_repo *repo;     /* set by the caller, borrowed */
-    size_t                  index;    /* of the repo in the spec; set by the caller */
+    const struct spec_repo *repo;       /* set by the caller, borrowed */
+    size_t                  index;      /* of the repo in the spec; set by the caller */
     char                    commit[41]; /* set by the caller if known already, else filled */
     bool                    wants_tree; /* false: only the commit */
-    size_t                  endpoint; /* index of the endpoint that answered */
-    struct arena            arena;    /* owns the entries */
+    size_t                  endpoint;   /* index of the endpoint that answered */
+    struct arena            arena;      /* owns the entries */
     struct hub_entry       *entry;
     size_t                  count;
     bool                    failed;
@@ -61,13 +61,13 @@ int fetch_list(struct fetch *fetch, struct fetch_listing *listing, size_t count,
 
 /* One place to fill. */
 struct fetch_place {
-    const struct spec_repo *repo; /* borrowed */
+    const struct spec_repo *repo;  /* borrowed */
     size_t                  index; /* in the spec */
     const char             *commit;
     size_t                  endpoint;
     struct store_repo      *store;
     bool                    has_scout, is_proven; /* the queue's: see fetch_queue.c */
-    bool                    failed; /* out, with err */
+    bool                    failed;               /* out, with err */
     struct err              err;
 };
 

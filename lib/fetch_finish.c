@@ -18,8 +18,7 @@ static int hash_front(struct queue *q, struct fetch_file *f, unsigned char *buff
     while (hash->hashed_bytes < front && !atomic_load(&q->stopping)) {
         uint64_t left = front - hash->hashed_bytes;
         size_t   want = left < READ_BYTES ? (size_t)left : READ_BYTES;
-        ssize_t  got =
-            store_partial_read(f->active->partial, buffer, want, hash->hashed_bytes, err);
+        ssize_t got = store_partial_read(f->active->partial, buffer, want, hash->hashed_bytes, err);
 
         if (got < 0)
             return -1;
@@ -102,7 +101,8 @@ static void publish(struct queue *q, struct fetch_file *f)
     struct err            err = {0};
 
     digest_end(&f->active->hash, &got);
-    if (q->fetch->config.spec->verify == SPEC_VERIFY_ALWAYS && !digest_equal(&got, &f->plan->digest)) {
+    if (q->fetch->config.spec->verify == SPEC_VERIFY_ALWAYS &&
+        !digest_equal(&got, &f->plan->digest)) {
         on_mismatch(q, f, &got);
         return;
     }

@@ -183,8 +183,9 @@ static int check_range(struct lane_part *p, const struct http_reply *reply, stru
         return err_set(err, ERR_BAD_ANSWER, "the server ignores Range requests");
     }
     if (reply->status != 206 || !hub_read_content_range(reply, &r, &total))
-        return err_set(err, ERR_BAD_ANSWER, "a range was asked for, and the answer (%ld) does not "
-                                            "say which bytes it holds",
+        return err_set(err, ERR_BAD_ANSWER,
+                       "a range was asked for, and the answer (%ld) does not "
+                       "say which bytes it holds",
                        reply->status);
     if (r.begin != received(p) || r.end != p->part.range.end || total != size)
         return err_set(err, ERR_BAD_ANSWER,
@@ -232,8 +233,8 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
     if (flush(p, err) || journal(p, err))
         return -1;
     if (p->written < p->part.range.end)
-        return err_set(err, ERR_UNREACHABLE, "the answer ended after %" PRIu64 " of %" PRIu64
-                                             " bytes",
+        return err_set(err, ERR_UNREACHABLE,
+                       "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
                        p->written - p->part.range.begin, range_len(p->part.range));
     return 0;
 }
@@ -257,9 +258,9 @@ static const struct transfer_ops ops = {
 
 static void begin_part(struct lane *lane, bool small, const struct part *part)
 {
-    struct lane_part        *p = mem_alloc(sizeof(*p));
-    const struct spec_repo  *repo = part->file->place->repo;
-    uint64_t                 len = range_len(part->range);
+    struct lane_part       *p = mem_alloc(sizeof(*p));
+    const struct spec_repo *repo = part->file->place->repo;
+    uint64_t                len = range_len(part->range);
 
     p->lane = lane;
     p->part = *part;

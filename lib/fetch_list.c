@@ -87,7 +87,8 @@ static int take_page(struct lister *l, const struct http_reply *reply, struct er
     more = hub_read_next_page(reply, l->fetch->config.spec->endpoint.item[l->transfer.endpoint],
                               buf_view(&l->transfer.url), &next, err);
     if (more > 0 && is_page_again(l))
-        more = err_set(err, ERR_BAD_ANSWER, "the listing goes round in a circle (page %u)", l->pages);
+        more =
+            err_set(err, ERR_BAD_ANSWER, "the listing goes round in a circle (page %u)", l->pages);
     if (more > 0 && (++l->pages > PAGES_MAX || listing->count + count > ENTRIES_MAX))
         more = err_set(err, ERR_BAD_ANSWER, "the listing does not end (%zu files so far)",
                        listing->count + count);

@@ -97,8 +97,7 @@ void queue_settle_locked(struct queue *q, struct fetch_file *f, enum fetch_file_
 
 static bool is_idle(const struct fetch_file *f)
 {
-    return f->active && f->active->parts_out == 0 && !f->active->hash_busy &&
-           !f->active->sync_busy;
+    return f->active && f->active->parts_out == 0 && !f->active->hash_busy && !f->active->sync_busy;
 }
 
 static void settle_failed_locked(struct queue *q, struct fetch_file *f)
@@ -400,10 +399,11 @@ static void fail_restarts_locked(struct queue *q, struct fetch_file *f)
 {
     struct err err;
 
-    err_set(&err, ERR_BAD_ANSWER,
-            "begun anew %u times: the server ignores Range requests, and its answer broke off every "
-            "time",
-            f->restarts);
+    err_set(
+        &err, ERR_BAD_ANSWER,
+        "begun anew %u times: the server ignores Range requests, and its answer broke off every "
+        "time",
+        f->restarts);
     queue_fail_locked(q, f, &err);
 }
 

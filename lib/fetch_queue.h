@@ -31,7 +31,7 @@ struct fetch_active {
     bool                  hash_busy;    /* a part or a finisher is feeding it */
     bool                  sync_busy;    /* the syncer has the partial in hand */
     uint64_t              unsynced_bytes, synced_at_ms;
-    int                   slot;         /* in progress */
+    int                   slot; /* in progress */
 };
 
 struct fetch_file {
@@ -54,32 +54,32 @@ struct part {
 };
 
 struct queue {
-    struct fetch      *fetch;
-    pthread_mutex_t    lock;
-    pthread_cond_t     finish_ready; /* finishers wait here */
-    pthread_cond_t     changed;      /* the caller's thread waits here */
-    pthread_cond_t     over;         /* the syncer waits here */
-    const struct plan_file *plan_file; /* borrowed; what same_as counts in */
-    struct fetch_file *file;         /* owned */
-    size_t             file_count;
-    struct fetch_file **small, **bulk; /* owned; order of starting */
-    size_t             small_count, bulk_count, small_next, bulk_next;
-    struct fetch_file **again; /* owned stack: files that begin anew */
-    size_t             again_count;
-    struct fetch_file **open; /* owned; bulk files that are ACTIVE */
-    size_t             open_count, open_limit;
-    struct fetch_file *finish_head, **finish_tail;
-    size_t             finishing; /* files that are FINISHING with their partial open */
-    size_t             left;       /* files neither DONE nor FAILED */
-    uint64_t           part_bytes; /* 0: by size of the file */
-    unsigned           small_limit;     /* requests for small files at a time */
-    unsigned           finishing_limit; /* each has a descriptor; slow disks must hold the network back */
-    unsigned           connections;
-    _Atomic bool       stopping;        /* everybody out; partials stay */
-    _Atomic unsigned   active_requests; /* over all lanes, for the bandwidth share */
-    struct err         failure;         /* the first that ends the whole fetch */
-    struct http      **lane_http;       /* to wake them; owned array */
-    size_t             lane_count;
+    struct fetch           *fetch;
+    pthread_mutex_t         lock;
+    pthread_cond_t          finish_ready; /* finishers wait here */
+    pthread_cond_t          changed;      /* the caller's thread waits here */
+    pthread_cond_t          over;         /* the syncer waits here */
+    const struct plan_file *plan_file;    /* borrowed; what same_as counts in */
+    struct fetch_file      *file;         /* owned */
+    size_t                  file_count;
+    struct fetch_file     **small, **bulk; /* owned; order of starting */
+    size_t                  small_count, bulk_count, small_next, bulk_next;
+    struct fetch_file     **again; /* owned stack: files that begin anew */
+    size_t                  again_count;
+    struct fetch_file     **open; /* owned; bulk files that are ACTIVE */
+    size_t                  open_count, open_limit;
+    struct fetch_file      *finish_head, **finish_tail;
+    size_t                  finishing;   /* files that are FINISHING with their partial open */
+    size_t                  left;        /* files neither DONE nor FAILED */
+    uint64_t                part_bytes;  /* 0: by size of the file */
+    unsigned                small_limit; /* requests for small files at a time */
+    unsigned     finishing_limit; /* each has a descriptor; slow disks must hold the network back */
+    unsigned     connections;
+    _Atomic bool stopping;            /* everybody out; partials stay */
+    _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
+    struct err       failure;         /* the first that ends the whole fetch */
+    struct http    **lane_http;       /* to wake them; owned array */
+    size_t           lane_count;
 };
 
 int  queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct fetch_place *place,
@@ -113,10 +113,10 @@ struct fetch_file *queue_next_to_finish(struct queue *q);
 /* How far may it be hashed now? */
 uint64_t queue_hash_front(struct queue *q, struct fetch_file *file);
 /* Hashed so far. True: that was all of it, publish it; else more may come. */
-bool     queue_finished_step(struct queue *q, struct fetch_file *file);
-void     queue_done(struct queue *q, struct fetch_file *file);          /* published */
-void     queue_mismatch(struct queue *q, struct fetch_file *file);      /* from scratch, once */
-void     queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);
+bool queue_finished_step(struct queue *q, struct fetch_file *file);
+void queue_done(struct queue *q, struct fetch_file *file);     /* published */
+void queue_mismatch(struct queue *q, struct fetch_file *file); /* from scratch, once */
+void queue_fail(struct queue *q, struct fetch_file *file, const struct err *err);
 
 /* For the syncer. Waits for a large file with bytes that a power cut would take; NULL: no more. */
 struct fetch_file *queue_next_to_sync(struct queue *q);

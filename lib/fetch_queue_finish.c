@@ -59,8 +59,8 @@ bool queue_finished_step(struct queue *q, struct fetch_file *file)
     bool all;
 
     pthread_mutex_lock(&q->lock);
-    all = file->state == FILE_FINISHING &&
-          file->active->hash.hashed_bytes == file->plan->size_bytes;
+    all =
+        file->state == FILE_FINISHING && file->active->hash.hashed_bytes == file->plan->size_bytes;
     if (!all) {
         file->active->hash_busy = false;
         queue_go_on_locked(q, file);

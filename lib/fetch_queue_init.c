@@ -22,7 +22,8 @@ static unsigned capped(unsigned wanted)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return wanted;
-    units = limit.rlim_cur > OTHER_DESCRIPTORS ? (limit.rlim_cur - OTHER_DESCRIPTORS) / PER_UNIT : 0;
+    units =
+        limit.rlim_cur > OTHER_DESCRIPTORS ? (limit.rlim_cur - OTHER_DESCRIPTORS) / PER_UNIT : 0;
     if (units < 1)
         units = 1;
     return units < wanted ? (unsigned)units : wanted;
@@ -49,7 +50,8 @@ static void scouts_first(struct queue *q, size_t place_count, const struct fetch
             struct fetch_file *f = q->small[i];
             if (f->place != &place[p])
                 continue;
-            memmove(&q->small[front + 1], &q->small[front], (i - front) * sizeof(struct fetch_file *));
+            memmove(&q->small[front + 1], &q->small[front],
+                    (i - front) * sizeof(struct fetch_file *));
             q->small[front++] = f;
             break;
         }

@@ -20,8 +20,8 @@ struct retry_verdict retry_decide(const struct retry_policy *policy, const struc
     if (err_again(err->kind) == ERR_AGAIN_ONCE ? failures > 1 : failures > policy->attempts)
         return (struct retry_verdict){false, 0};
     if (err->retry_after_ms) {
-        uint64_t named = err->retry_after_ms < SERVER_WAIT_MAX_MS ? err->retry_after_ms
-                                                                  : SERVER_WAIT_MAX_MS;
+        uint64_t named =
+            err->retry_after_ms < SERVER_WAIT_MAX_MS ? err->retry_after_ms : SERVER_WAIT_MAX_MS;
         return (struct retry_verdict){true, spread(named, clock)};
     }
     for (uint32_t i = 1; i < failures && ceiling < policy->max_wait_ms; i++)

@@ -18,8 +18,7 @@ enum {
 void transfer_env_init(struct transfer_env *env, struct spec *spec, const struct clock *clock,
                        const struct log *log, struct progress *progress)
 {
-    *env = (struct transfer_env){
-        .spec = spec, .clock = *clock, .log = log, .progress = progress};
+    *env = (struct transfer_env){.spec = spec, .clock = *clock, .log = log, .progress = progress};
     pthread_mutex_init(&env->token_lock, NULL);
     gate_init(&env->gate);
 }
@@ -297,8 +296,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         return;
     }
     t->failures++;
-    if (may_change_endpoint(t, err->kind) &&
-        policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
+    if (may_change_endpoint(t, err->kind) && policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
         policy.attempts = FAILURES_BEFORE_NEXT_ENDPOINT;
     verdict = retry_decide(&policy, err, t->failures, &env->clock);
     if (verdict.again) {

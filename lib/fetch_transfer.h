@@ -19,16 +19,16 @@
 
 /* What all loops of one fetch share. */
 struct transfer_env {
-    struct spec       *spec;
-    pthread_mutex_t    token_lock; /* guards spec->token once several lanes run, and … */
-    unsigned           token_version; /* … how often it was found changed */
-    struct gate        gate;
+    struct spec    *spec;
+    pthread_mutex_t token_lock;    /* guards spec->token once several lanes run, and … */
+    unsigned        token_version; /* … how often it was found changed */
+    struct gate     gate;
     /* The Hub's own host sends large bodies itself (a mirror): one HTTP/2 connection would be the
      * bottleneck. Where it only redirects, asking over HTTP/2 saves connections. */
-    _Atomic bool       hub_serves_bulk;
-    struct clock       clock;
-    const struct log  *log;
-    struct progress   *progress;
+    _Atomic bool      hub_serves_bulk;
+    struct clock      clock;
+    const struct log *log;
+    struct progress  *progress;
 };
 
 struct transfer;
@@ -60,11 +60,11 @@ struct transfer_ops {
 struct transfer {
     /* Set by the owner before transfer_start. */
     const struct transfer_ops *ops;
-    void            *owner;
-    enum repo_type   type;
+    void                      *owner;
+    enum repo_type             type;
     struct str       id, revision, path; /* for messages; borrowed. path empty: an API call */
     enum gate_bucket bucket;
-    bool             is_bulk;     /* many bytes: over HTTP/1.1, unless the Hub only redirects */
+    bool             is_bulk; /* many bytes: over HTTP/1.1, unless the Hub only redirects */
     bool             accept_gzip;
     size_t           endpoint;         /* first one to ask */
     bool             stay_on_endpoint; /* never goes on to the next one */
@@ -72,18 +72,18 @@ struct transfer {
 
     /* The loop's. */
     struct transfer_loop *loop;
-    struct transfer *next;
-    bool       active;
-    uint64_t   handle;
-    uint64_t   due_at_ms;
-    struct buf url; /* of the current hop; empty: start over */
-    unsigned   hops;
-    uint32_t   failures, renewals; /* in a row without progress */
-    bool       token_reread;
-    unsigned   token_version; /* of the token it sent */
-    uint64_t   new_bytes; /* of accepted bodies, since the last failure */
-    bool       sent_token, accepted;
-    struct buf error_body;
+    struct transfer      *next;
+    bool                  active;
+    uint64_t              handle;
+    uint64_t              due_at_ms;
+    struct buf            url; /* of the current hop; empty: start over */
+    unsigned              hops;
+    uint32_t              failures, renewals; /* in a row without progress */
+    bool                  token_reread;
+    unsigned              token_version; /* of the token it sent */
+    uint64_t              new_bytes;     /* of accepted bodies, since the last failure */
+    bool                  sent_token, accepted;
+    struct buf            error_body;
 };
 
 struct transfer_loop {

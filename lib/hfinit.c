@@ -29,7 +29,7 @@ struct hfinit {
     int               stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
     struct err        last;
     const char       *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
-    struct buf        text; /* what lent answers point into */
+    struct buf        text;                 /* what lent answers point into */
 };
 
 static const char      *default_termination_path = "/dev/termination-log";
@@ -182,15 +182,16 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
     spec_release(&h->spec);
     h->loaded = false;
     for (const char *const *e = env; e && *e; e++)
-        if (str_has_prefix(str_from(*e), termination_assignment) && (*e)[termination_assignment.len])
+        if (str_has_prefix(str_from(*e), termination_assignment) &&
+            (*e)[termination_assignment.len])
             h->termination_variable =
                 arena_strdup(&h->arena, str_from(*e + termination_assignment.len));
     if (spec_load(&h->spec, &source, &err))
         return give_error(h, &err, error);
     h->loaded = true;
     h->log.level = (enum log_level)h->spec.log_level;
-    h->log_is_json = h->spec.log_format == SPEC_LOG_AUTO ? !h->is_terminal
-                                                         : h->spec.log_format == SPEC_LOG_JSON;
+    h->log_is_json =
+        h->spec.log_format == SPEC_LOG_AUTO ? !h->is_terminal : h->spec.log_format == SPEC_LOG_JSON;
     return 0;
 }
 
@@ -407,8 +408,8 @@ static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error 
         return give_error(h, &err, error);
     }
     if (error)
-        *error = (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)),
-                                .reason = "None"};
+        *error =
+            (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)), .reason = "None"};
     *text = buf_take(for_people ? &rendered : &json);
     buf_release(&json);
     buf_release(&rendered);
@@ -457,7 +458,8 @@ const char *hfinit_termination_text(hfinit *h, const hfinit_error *error)
 {
     buf_clear(&h->text);
     report_termination(h->snapshot ? snapshot_report(h->snapshot) : NULL,
-                       h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h, error), &h->text);
+                       h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h, error),
+                       &h->text);
     return buf_cstr(&h->text);
 }
 

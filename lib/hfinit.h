@@ -19,14 +19,14 @@ typedef struct hfinit hfinit; /* a spec under construction, then a run */
 
 /* What went wrong, with a place, a reason and a next step. */
 typedef struct hfinit_error {
-    int         exit_code;   /* of the contract: 2 spec, 11 gated, 20 disk … 0: no error */
-    bool        retryable;   /* may the same spec succeed later? */
-    const char *reason;      /* "Gated", "InsufficientDisk", … static */
+    int         exit_code; /* of the contract: 2 spec, 11 gated, 20 disk … 0: no error */
+    bool        retryable; /* may the same spec succeed later? */
+    const char *reason;    /* "Gated", "InsufficientDisk", … static */
     char        message[1024];
     char        hint[320];
     long        http_status; /* 0: none */
     char        request_id[96];
-    char        url[320];    /* without query */
+    char        url[320]; /* without query */
     char        repo[160], file[320];
     uint64_t    need_bytes, have_bytes;
 } hfinit_error;
@@ -41,9 +41,9 @@ hfinit *hfinit_new(void);
 void    hfinit_free(hfinit *h); /* NULL is fine */
 void    hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user);
 /* The log's reader is a terminal (default: no). Decides what `log.format: auto` and `progress: auto` mean. */
-void    hfinit_set_terminal(hfinit *h, bool is_terminal);
+void hfinit_set_terminal(hfinit *h, bool is_terminal);
 /* From any thread: stop as if SIGTERM had arrived (exit code 143) or, with true, SIGINT (130). */
-void    hfinit_cancel(hfinit *h, bool interrupted);
+void hfinit_cancel(hfinit *h, bool interrupted);
 
 /* A setting as on the command line: "target", "disk.reserve" or "disk-reserve". Highest
  * precedence. Unknown names fail with the nearest known one. A switch may have the value NULL. */
@@ -84,7 +84,7 @@ void hfinit_plan_release(hfinit_plan *plan);
 
 /* `validate -v`: each effective value with its origin, secrets redacted. */
 typedef void hfinit_setting_fn(const char *path, const char *value, const char *origin, void *user);
-int hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_error *error);
+int          hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_error *error);
 
 /* The status document of the spec's volume, as it is ("" if none). The caller frees *json. Exit
  * code in error->exit_code: 0 complete, 3 not yet, else the run's failure. */
@@ -94,7 +94,7 @@ int hfinit_status_text(hfinit *h, char **text, hfinit_error *error);
 
 /* One call per setting there is: path, type, variable, default, allowed words, help, example. */
 typedef void hfinit_each_fn(const char *const column[7], void *user);
-void hfinit_each_setting(hfinit_each_fn *each, void *user);
+void         hfinit_each_setting(hfinit_each_fn *each, void *user);
 
 /* Where the termination message goes; "" none. Also known after a failed hfinit_load. */
 const char *hfinit_termination_path(const hfinit *h);

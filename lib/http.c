@@ -241,7 +241,8 @@ static bool retry_as_relative(struct request *r)
         return false;
     buf_printf(&r->http->relative_hosts, "\n%.*s\n", STR_ARG(url.host));
     curl_multi_remove_handle(r->http->multi, r->easy);
-    fresh = curl_easy_duphandle(r->easy); /* curl 8.14 leaks a name per second look-up of a handle */
+    fresh =
+        curl_easy_duphandle(r->easy); /* curl 8.14 leaks a name per second look-up of a handle */
     if (!fresh)
         die("out of memory (curl_easy_duphandle)");
     curl_easy_cleanup(r->easy);

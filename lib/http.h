@@ -22,7 +22,7 @@ struct http_reply {
     long                status;
     struct http_header *header; /* of the final answer only, not of 1xx */
     size_t              header_count;
-    struct arena        storage;  /* owns the headers */
+    struct arena        storage; /* owns the headers */
     bool                is_http2;
 };
 
@@ -53,14 +53,14 @@ struct http_sink {
 };
 
 struct http_request {
-    struct str            url;
-    const struct secret  *token; /* NULL: none. Sent as Authorization: Bearer */
-    struct str            range; /* "bytes=a-b" or empty */
-    bool                  may_http2; /* else HTTP/1.1 */
-    bool                  accept_gzip; /* for API answers; files ask for identity */
-    uint64_t              total_timeout_ms; /* 0: none */
+    struct str              url;
+    const struct secret    *token;            /* NULL: none. Sent as Authorization: Bearer */
+    struct str              range;            /* "bytes=a-b" or empty */
+    bool                    may_http2;        /* else HTTP/1.1 */
+    bool                    accept_gzip;      /* for API answers; files ask for identity */
+    uint64_t                total_timeout_ms; /* 0: none */
     const struct http_sink *sink;
-    void                 *owner;
+    void                   *owner;
 };
 
 struct http_result {
@@ -68,7 +68,7 @@ struct http_result {
     bool              is_error; /* err says why; else the whole answer arrived */
     struct err        err;
     uint64_t          body_bytes;
-    struct http_reply reply; /* moved to the caller, who releases it */
+    struct http_reply reply;    /* moved to the caller, who releases it */
     char              peer[64]; /* address that answered, "" unknown */
 };
 
@@ -90,7 +90,7 @@ int  http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *
 bool http_next_result(struct http *http, struct http_result *out);
 void http_wake(struct http *http); /* from any thread */
 /* Ceiling for each request from now on, the running ones included; 0: none. */
-void http_set_speed(struct http *http, uint64_t bytes_per_s);
+void   http_set_speed(struct http *http, uint64_t bytes_per_s);
 size_t http_active(const struct http *http);
 
 /* Must the process call this once, before the first http_new: libcurl's own set-up. Thread-safe

@@ -8,7 +8,7 @@ static int explain_timeout(struct request *r)
 {
     const struct http_config *c = &r->http->config;
     curl_off_t                connected_us = 0;
-    uint64_t spent_ms = clock_now_ms(&c->clock) - r->started_at_ms;
+    uint64_t                  spent_ms = clock_now_ms(&c->clock) - r->started_at_ms;
 
     curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     if (connected_us == 0)
@@ -71,4 +71,3 @@ int http_explain(struct request *r)
         return err_set(&r->err, ERR_UNREACHABLE, "the connection to %s broke: %s", host, detail);
     }
 }
-

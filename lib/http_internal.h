@@ -13,26 +13,26 @@
 #include "url.h"
 
 struct request {
-    struct http        *http;
-    uint64_t            id;
-    CURL               *easy;
-    struct curl_slist  *header;
-    struct curl_slist  *connect_to;
-    char                error_text[CURL_ERROR_SIZE];
-    struct tls_verdict *verdict;
-    struct buf          url, host;
-    bool                absolute_name; /* the host was looked up with a trailing dot */
-    bool                via_proxy;
-    bool                replied; /* on_reply was called */
-    bool                refused; /* a callback said no, err says why */
-    uint64_t            header_bytes, body_bytes;
-    struct http_reply   reply;
-    struct err          err;
+    struct http            *http;
+    uint64_t                id;
+    CURL                   *easy;
+    struct curl_slist      *header;
+    struct curl_slist      *connect_to;
+    char                    error_text[CURL_ERROR_SIZE];
+    struct tls_verdict     *verdict;
+    struct buf              url, host;
+    bool                    absolute_name; /* the host was looked up with a trailing dot */
+    bool                    via_proxy;
+    bool                    replied; /* on_reply was called */
+    bool                    refused; /* a callback said no, err says why */
+    uint64_t                header_bytes, body_bytes;
+    struct http_reply       reply;
+    struct err              err;
     const struct http_sink *sink;
-    void               *owner;
-    uint64_t            started_at_ms, total_timeout_ms;
-    CURLcode            code; /* once it is in the queue of results */
-    struct request     *next;
+    void                   *owner;
+    uint64_t                started_at_ms, total_timeout_ms;
+    CURLcode                code; /* once it is in the queue of results */
+    struct request         *next;
 };
 
 struct http {
@@ -43,7 +43,7 @@ struct http {
     size_t             active_count;
     uint64_t           last_id;
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
-    struct buf         relative_hosts;    /* "\nhost\n…": names that exist only with a search domain */
+    struct buf         relative_hosts; /* "\nhost\n…": names that exist only with a search domain */
 };
 
 /* http_setup.c */

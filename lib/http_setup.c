@@ -159,8 +159,7 @@ static void set_transfer(struct request *r, const struct http_request *request)
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_S);
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, (long)((c->stall_timeout_ms + 999) / 1000));
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
-    curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE,
-                     (curl_off_t)r->http->speed_bytes_per_s);
+    curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)r->http->speed_bytes_per_s);
     if (request->accept_gzip)
         curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error_text);

@@ -39,16 +39,16 @@ struct log {
     void          *user;
 };
 
-#define LOG_TEXT(n, s)  {.name = (n), .type = LOG_FIELD_STR, .text = (s)}
-#define LOG_CSTR(n, s)  {.name = (n), .type = LOG_FIELD_STR, .text = str_from(s)}
-#define LOG_NUM(n, v)   {.name = (n), .type = LOG_FIELD_U64, .number = (uint64_t)(v)}
-#define LOG_INT(n, v)   {.name = (n), .type = LOG_FIELD_I64, .number = (uint64_t)(int64_t)(v)}
-#define LOG_URL(n, s)   {.name = (n), .type = LOG_FIELD_URL, .text = (s)}
+#define LOG_TEXT(n, s) {.name = (n), .type = LOG_FIELD_STR, .text = (s)}
+#define LOG_CSTR(n, s) {.name = (n), .type = LOG_FIELD_STR, .text = str_from(s)}
+#define LOG_NUM(n, v)  {.name = (n), .type = LOG_FIELD_U64, .number = (uint64_t)(v)}
+#define LOG_INT(n, v)  {.name = (n), .type = LOG_FIELD_I64, .number = (uint64_t)(int64_t)(v)}
+#define LOG_URL(n, s)  {.name = (n), .type = LOG_FIELD_URL, .text = (s)}
 
 /* log_write(log, LOG_INFO, "file done", LOG_TEXT("path", path), LOG_NUM("bytes", n)); */
 #define log_write(log, level, ...) LOG_WRITE_(log, level, __VA_ARGS__, LOG_END_)
-#define LOG_END_ {.name = NULL}
-#define LOG_WRITE_(log, level, msg, ...)                                                           \
+#define LOG_END_                   {.name = NULL}
+#define LOG_WRITE_(log, level, msg, ...) \
     log_fields(log, level, msg, (const struct log_field[]){__VA_ARGS__})
 
 /* The function behind log_write; `field` ends with a NULL name. */

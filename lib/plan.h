@@ -29,11 +29,11 @@ struct plan_file {
 };
 
 struct plan_repo {
-    const struct spec_repo *spec; /* borrowed */
-    size_t   first, count;        /* its files */
-    size_t   listed;              /* files of the commit before the filter */
-    uint64_t bytes;               /* of its files */
-    char     list_digest[65];     /* sha256 over "digest size path\n" */
+    const struct spec_repo *spec;            /* borrowed */
+    size_t                  first, count;    /* its files */
+    size_t                  listed;          /* files of the commit before the filter */
+    uint64_t                bytes;           /* of its files */
+    char                    list_digest[65]; /* sha256 over "digest size path\n" */
 };
 
 struct plan {

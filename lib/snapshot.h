@@ -17,8 +17,8 @@ struct snapshot_config {
     const struct log *log;
     const char       *version;
     bool              log_is_json;
-    int               stop_fd; /* readable when the run should stop; -1 none */
-    _Atomic int      *stop;    /* 0 go on, else the ERR_ kind to stop with; may be NULL */
+    int               stop_fd;   /* readable when the run should stop; -1 none */
+    _Atomic int      *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
     bool              read_only; /* plan: nothing is created or changed */
 };
 
@@ -37,7 +37,7 @@ int snapshot_plan(struct snapshot *s, struct err *err);
 const struct report_run    *snapshot_report(struct snapshot *s);
 const struct progress_view *snapshot_view(struct snapshot *s);
 const struct plan          *snapshot_planned(const struct snapshot *s);
-const struct err           *snapshot_repo_error(const struct snapshot *s, size_t repo); /* NULL none */
+const struct err *snapshot_repo_error(const struct snapshot *s, size_t repo); /* NULL none */
 
 struct snapshot_volume {
     const char *folder; /* of the first repo on it */

@@ -19,8 +19,8 @@ struct repo_run {
     struct store_repo   *store;   /* NULL until the commit is known */
     struct store_lease  *lease;
     bool                 listed, failed;
-    bool                 from_existing; /* the Hub was out of reach; the volume's own knowledge serves */
-    struct err           err;
+    bool       from_existing; /* the Hub was out of reach; the volume's own knowledge serves */
+    struct err err;
 };
 
 enum { SNAPSHOT_VOLUMES_MAX = 16 };
@@ -45,8 +45,8 @@ struct snapshot {
     struct err             read_only_err;
     bool                   status_warned;
     bool                   status_is_theirs; /* the status file tells of the one we wait for */
-    uint64_t started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms;
-    bool     http_ready;
+    uint64_t               started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms;
+    bool                   http_ready;
 };
 
 static inline bool snapshot_is_cache(const struct snapshot *s)
@@ -56,9 +56,9 @@ static inline bool snapshot_is_cache(const struct snapshot *s)
 
 /* snapshot_resolve.c */
 /* Commits of all repos that are not known yet, and with `trees` their listings too. */
-int  snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
+int snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
 /* Fills the listing of one repo from what an earlier run left. 1, 0 not there, -1. */
-int  snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err);
+int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err);
 /* Everything that speaks to the network: TLS roots, libcurl, fetch. Once, and only if needed. */
 int  snapshot_connect(struct snapshot *s, struct err *err);
 int  snapshot_open_repo(struct snapshot *s, size_t i, struct err *err);
@@ -67,9 +67,9 @@ void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err);
 bool snapshot_failure(const struct snapshot *s, struct err *err);
 
 /* snapshot_look.c */
-int snapshot_make_plan(struct snapshot *s, struct err *err);  /* all listed repos */
-int snapshot_look(struct snapshot *s, struct err *err);       /* fills the states of the plan */
-int snapshot_adopt(struct snapshot *s, struct err *err);      /* hashes what nobody proved yet */
+int snapshot_make_plan(struct snapshot *s, struct err *err); /* all listed repos */
+int snapshot_look(struct snapshot *s, struct err *err);      /* fills the states of the plan */
+int snapshot_adopt(struct snapshot *s, struct err *err);     /* hashes what nobody proved yet */
 int snapshot_check_space(struct snapshot *s, struct err *err);
 /* A failure for lack of space: was it inodes? */
 void snapshot_explain_full(struct snapshot *s, struct err *err);
@@ -83,11 +83,11 @@ int  snapshot_tick(void *user, struct err *err);
 void snapshot_learn_whose_status(struct snapshot *s); /* before the first write */
 void snapshot_write_status(struct snapshot *s, const struct err *err);
 /* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */
-int  snapshot_read_marker(struct snapshot *s, struct err *err);
-int  snapshot_write_marker(struct snapshot *s, struct err *err);
-int  snapshot_remove_marker(struct snapshot *s, struct err *err);
+int snapshot_read_marker(struct snapshot *s, struct err *err);
+int snapshot_write_marker(struct snapshot *s, struct err *err);
+int snapshot_remove_marker(struct snapshot *s, struct err *err);
 /* Sleeps in ticks. */
-int  snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err);
+int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err);
 
 /* snapshot_lease.c */
 /* Takes the lease of every repo; 1 if it had to wait for somebody (the volume may have changed). */

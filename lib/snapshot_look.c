@@ -124,8 +124,8 @@ static void *adopt_main(void *arg)
     while ((f = next_unproven(a)) != NULL) {
         struct store_file file = store_file_of(f);
         struct err        err;
-        int rc = store_adopt(a->s->repo[f->repo].store, &file,
-                             a->s->spec->verify == SPEC_VERIFY_ALWAYS, on_hashed, a, &err);
+        int               rc = store_adopt(a->s->repo[f->repo].store, &file,
+                                           a->s->spec->verify == SPEC_VERIFY_ALWAYS, on_hashed, a, &err);
 
         f->have_bytes = 0;
         f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
@@ -349,8 +349,9 @@ static int check_limit(const struct snapshot *s, struct err *err)
             need, bytes, have);
     err->need_bytes = bytes;
     err->have_bytes = s->spec->disk_limit_bytes;
-    return err_hint(err, "raise disk.limit and the pod's ephemeral-storage limit with it, or narrow "
-                         "the selection");
+    return err_hint(err,
+                    "raise disk.limit and the pod's ephemeral-storage limit with it, or narrow "
+                    "the selection");
 }
 
 int snapshot_check_space(struct snapshot *s, struct err *err)

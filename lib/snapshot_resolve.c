@@ -48,9 +48,10 @@ void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err)
         err_wrap(&run->err, "%.*s@%.*s", STR_ARG(repo->id), STR_ARG(repo->revision));
     progress_repo_failed(s->progress, i, &run->err);
     log_write(s->config.log, repo->optional ? LOG_WARN : LOG_ERROR,
-              repo->optional ? "an optional repo failed" : "repo failed", LOG_TEXT("repo", repo->id),
-              LOG_TEXT("revision", repo->revision), LOG_CSTR("reason", err_reason(err->kind)),
-              LOG_CSTR("error", run->err.text), LOG_CSTR("hint", err_next_step(&run->err)),
+              repo->optional ? "an optional repo failed" : "repo failed",
+              LOG_TEXT("repo", repo->id), LOG_TEXT("revision", repo->revision),
+              LOG_CSTR("reason", err_reason(err->kind)), LOG_CSTR("error", run->err.text),
+              LOG_CSTR("hint", err_next_step(&run->err)),
               LOG_CSTR("request_id", run->err.request_id));
 }
 
@@ -82,8 +83,7 @@ static int add_tree_entry(const struct store_tree_entry *from, void *user, struc
         return -1;
     if (r->listing->count == r->capacity) {
         r->capacity = r->capacity ? r->capacity * 2 : 256;
-        r->listing->entry =
-            mem_resize(r->listing->entry, r->capacity, sizeof(*r->listing->entry));
+        r->listing->entry = mem_resize(r->listing->entry, r->capacity, sizeof(*r->listing->entry));
     }
     e = &r->listing->entry[r->listing->count];
     *e = (struct hub_entry){

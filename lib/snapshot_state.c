@@ -82,8 +82,7 @@ void snapshot_fill_report(struct snapshot *s)
         memcpy(out->list_digest, repo->list_digest, sizeof(out->list_digest));
         if (s->repo[i].store) {
             store_repo_folder(s->repo[i].store, &folder);
-            out->folder =
-                str_from(absolute(s, buf_cstr(&folder)));
+            out->folder = str_from(absolute(s, buf_cstr(&folder)));
         }
         buf_release(&folder);
     }
@@ -171,8 +170,8 @@ static int check_deadline(const struct snapshot *s, uint64_t now_ms, struct err 
     if (total_ms == 0 || now_ms - s->started_at_ms < total_ms)
         return 0;
     report_duration(now_ms - s->started_at_ms, spent);
-    return err_set(err, ERR_DEADLINE, "not finished after %s (timeouts.total); what was fetched is kept",
-                   spent);
+    return err_set(err, ERR_DEADLINE,
+                   "not finished after %s (timeouts.total); what was fetched is kept", spent);
 }
 
 int snapshot_tick(void *user, struct err *err)

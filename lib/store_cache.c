@@ -364,8 +364,7 @@ static int each_ref(struct store_repo *repo,
     int rc = 1;
 
     for (size_t i = 0; rc == 1 && i <= repo->options.ref_alias_count; i++) {
-        struct str revision =
-            i == 0 ? repo->options.revision : repo->options.ref_alias[i - 1];
+        struct str revision = i == 0 ? repo->options.revision : repo->options.ref_alias[i - 1];
         struct buf path = {0};
 
         if (revision.len == 0 || repo_is_commit(revision))

@@ -16,7 +16,7 @@ struct str {
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 /* For printf's "%.*s". */
-#define STR_ARG(s) (int)(s).len, (s).p
+#define STR_ARG(s)   (int)(s).len, (s).p
 
 struct str str_from(const char *zero_terminated); /* NULL gives the empty string */
 bool       str_eq(struct str a, struct str b);

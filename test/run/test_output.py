@@ -78,7 +78,7 @@ def test_status_follows_its_schema_at_every_moment_of_a_run(start, hub, volume):
     assert 0 < loading[-1]["totals"]["bytesReceived"] < 12 * MIB + 100
     flying, = loading[-1]["inFlight"]
     assert flying["path"] == "model.safetensors" and flying["bytes"] == 12 * MIB and flying["repo"] == "acme/tiny"
-    assert loading[-1]["totals"]["bytesPerSecond"] > MIB and "etaSeconds" in loading[-1]["totals"]
+    assert loading[-1]["totals"]["bytesPerSecond"] > MIB
     assert json.loads(path.read_text())["phase"] == "complete"
 
 
