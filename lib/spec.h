@@ -140,7 +140,7 @@ struct spec_source {
  * /etc/hf-init/spec.yaml if it exists, else HF_INIT_REPOS. Nothing at all: ERR_USAGE. Errors are
  * ERR_SPEC with `file:line:column: what is wrong, what is allowed` and the nearest known key. On
  * failure *spec is empty but for termination_message, as far as it was read: there the failure is
- * told. */
+ * told. spec_release in either case. */
 int  spec_load(struct spec *spec, const struct spec_source *source, struct err *err);
 void spec_release(struct spec *spec);
 

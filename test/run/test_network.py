@@ -423,11 +423,12 @@ RANGE_LIES = [("ignore-range", {}), ("content-range", {"value": "bytes 0-9/10"})
 
 
 def lied_to(hub, times):
-    """One repo for each lie: a file of several parts, the first of which is answered well."""
+    """One repo for each lie: a file of two parts, the first of which is answered wrongly, or both for ever."""
     faults = {}
     for n, (kind, settings) in enumerate(RANGE_LIES):
         hub.model(f"acme/m{n}", {"w.bin": lfs(2 * MB + n)})
-        faults[f"acme/m{n}"] = hub.fault(kind, host="cdn", repo=f"acme/m{n}", range=True, after=1, times=times, **settings)
+        faults[f"acme/m{n}"] = hub.fault(kind, host="cdn", repo=f"acme/m{n}",
+                                               range="bytes=0-*" if times else True, times=times, **settings)
     return faults
 
 
@@ -601,16 +602,18 @@ def test_a_quota_is_used_window_by_window(run, hub, complete):
 
 
 def test_a_closed_gate_holds_nobody_at_the_cdn(start, hub, until, complete):
-    repo = hub.model("acme/tiny", {"a.txt": "goes ahead", "w.bin": lfs(4 * MB), "x.txt": "x"})
-    gate = hub.gate(host="cdn", at=1000)
-    hub.fault("rate-limit", file="x.txt", wait=3)
-    running = start({**ONE, "concurrency": {"partSize": "1MiB"}})
-    assert gate.wait()
-    refused = until(lambda: hub.requests(status=429))[0]
-    gate.release()
+    repo = hub.model("acme/tiny", {"a.txt": "a", "w.bin": lfs(4 * MB), "z.txt": "z"})
+    before = hub.gate(file="z.txt", before=True)
+    hub.fault("rate-limit", file="z.txt", wait=3)
+    parts = hub.gate(host="cdn", at=1000)
+    running = start(PARTS)
+    assert len(hub.log.wait(4, host="cdn")) == 4
+    before.release()
+    refused = until(lambda: [r for r in hub.requests(status=429) if r.done])[0]
+    parts.release()
     complete(running.wait(), repo)
-    done = [r for r in hub.requests(host="cdn", status=206) if r.ended_at < refused.ended_at + 2]
-    assert len(done) >= 3
+    assert len([r for r in hub.requests(host="cdn") if r.ended_at < refused.ended_at + 2]) == 4
+    assert min(r.began_at for r in hub.requests(bucket="resolvers") if r.seq > refused.seq) > refused.ended_at + 2.9
 
 
 def test_429_for_ever_is_called_rate_limited(run, hub, failed):

@@ -28,7 +28,10 @@ static inline int fixture_load(struct fixture *f, const char *yaml, const char *
     if (yaml)
         source.file_text = str_from(yaml);
     f->err = (struct err){0};
-    return spec_load(&f->spec, &source, &f->err);
+    if (spec_load(&f->spec, &source, &f->err) == 0)
+        return 0;
+    spec_release(&f->spec); /* it still knew where to tell the failure */
+    return -1;
 }
 
 #define ENV(...)   ((const char *const[]){__VA_ARGS__, NULL})
