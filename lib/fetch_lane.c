@@ -423,7 +423,6 @@ int lane_start(struct queue *q, struct http *http, struct lane_limits limits, st
 void lane_join(struct lane *lane)
 {
     pthread_join(lane->thread, NULL);
-    http_free(lane->loop.http);
     free(lane);
 }
 

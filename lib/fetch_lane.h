@@ -13,7 +13,7 @@ struct lane_limits {
 
 struct lane; /* heap; one thread */
 
-/* Takes `http` over. ERR_INTERNAL if no thread can be had. */
+/* Borrows `http`: other lanes wake it until all of them are gone. ERR_INTERNAL if no thread can be had. */
 int  lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
                 struct err *err);
 void lane_join(struct lane *lane); /* after queue_is_over or queue_stop; frees */

@@ -1,5 +1,4 @@
 """What a review of the engine found: each of these failed, hung or lied once."""
-import json
 import os
 import shutil
 import signal
@@ -86,8 +85,9 @@ def test_sigterm_is_heard_while_files_are_hashed(start, hub, volume, until):
 
 def test_no_more_connections_than_asked_for(run, hub, complete):
     """Small and large files had that many each."""
-    repo = hub.model("acme/tiny", {**{f"s{n:02}": f"x{n}" for n in range(30)}, "w.bin": xet(8 * MIB)})
-    hub.latency(0.02)
+    repo = hub.model("acme/tiny", {**{f"s{n:02}": f"x{n}" for n in range(30)},
+                                    **{f"w{n}.bin": xet(8 * MIB) for n in range(3)}})
+    hub.latency(0.05)
     complete(run({**ONE, "concurrency": {"connections": 1, "partSize": "1MiB"}}), repo)
     assert hub.max_active("api") == 1 and hub.max_active("cdn") == 1
 

@@ -249,7 +249,7 @@ def test_modes_are_those_of_the_spec_whatever_the_umask(run, hub, volume, layout
 
 def test_the_default_modes_let_everybody_read(run, hub, volume):
     tiny(hub)
-    assert run(spec("cache")).code == 0
+    assert run(spec("cache")).code == 0 and volume.marker()
     for path, mode in everything(volume / "models--acme--tiny").items():
         assert stat.S_ISLNK(mode) or stat.S_IMODE(mode) == (0o755 if stat.S_ISDIR(mode) else 0o644), path
 
@@ -261,7 +261,7 @@ def test_setgid_of_the_volume_is_inherited(run, hub, volume, layout, place):
     volume.path.mkdir()
     os.chown(volume.path, 0, 4242)
     os.chmod(volume.path, 0o2777)  # emptyDir with fsGroup
-    assert run(spec(layout)).code == 0
+    assert run(spec(layout)).code == 0 and volume.marker()
     for path, mode in everything(volume / place).items():
         assert (volume / place / path).lstat().st_gid == 4242, path
         assert not stat.S_ISDIR(mode) or mode & stat.S_ISGID, path
@@ -418,6 +418,7 @@ def test_plain_files_without_any_metadata_are_adopted_by_their_hash(run, hub, vo
     result = run(spec())
     assert result.code == 0, result
     assert not [r for r in hub.requests() if r.file]
+    assert volume.files("acme/tiny") == content_of(repo) and volume.marker()
 
 
 def test_what_python_has_wrong_is_fetched_again(run, hub, volume, python):

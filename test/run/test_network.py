@@ -1,5 +1,5 @@
-"""What hf-init promises about talking to the Hub: it finds what was asked for, the token goes nowhere else, and whatever
-the network does, the files are right or the exit code says why they are not."""
+"""What hf-init promises about talking to the Hub: it finds what was asked for, the token goes nowhere else, and
+whatever the network does, the files are right or the exit code says why they are not."""
 import os
 import socket
 import time
@@ -441,6 +441,7 @@ def test_a_wrong_answer_to_a_range_is_survived(run, hub, volume):
     for repo_id, fault in faults.items():
         assert volume.files(repo_id) == content_of(hub.catalogue.find("models", repo_id)), fault
         assert fault.hits == 1, fault
+        assert hub.count(host="cdn", repo=repo_id, range=lambda r: not r or r.startswith("bytes=0-")) == 2, fault
 
 
 def test_wrong_answers_to_all_ranges_never_make_a_file(run, hub, volume):
@@ -449,7 +450,8 @@ def test_wrong_answers_to_all_ranges_never_make_a_file(run, hub, volume):
     assert result.code == 0, result
     for repo_id, reason in reasons(volume).items():
         if reason is None:
-            assert volume.files(repo_id) == content_of(hub.catalogue.find("models", repo_id)), "by asking for the whole of it"
+            assert volume.files(repo_id) == content_of(hub.catalogue.find("models", repo_id))
+            assert hub.count(host="cdn", repo=repo_id, range=False), "by asking for the whole of it"
         else:
             assert reason in ("BadAnswer", "IntegrityMismatch") and volume.files(repo_id) == {}, faults[repo_id]
     assert reasons(volume)["acme/m0"] is None

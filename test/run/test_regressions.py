@@ -1,13 +1,15 @@
 """Mistakes that downloaders made before this one, each under its letter: the promise that rules it out, kept by the real
 binary. Every docstring says in words what went wrong elsewhere."""
+import fcntl
 import json
 import os
 import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
-import threading
+import termios
 import time
 
 import pytest
@@ -256,9 +258,6 @@ def test_bars_on_a_terminal_survive_bytes_that_come_twice(hub, volume, tmp_path,
     hub.fault("flip", file="w.bin", host="cdn", at=2 * MB)
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
-    import fcntl
-    import struct
-    import termios
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps({**ONE, "target": str(volume.path), "endpoint": hub.endpoint, "disk": {"reserve": 0},

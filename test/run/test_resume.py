@@ -542,9 +542,9 @@ def test_a_changed_spec_takes_the_marker_away_and_sets_it_again(run, start, hub,
     assert volume.marker()["specDigest"] != first["specDigest"]
 
 
-def test_settings_that_do_not_change_the_volume_do_not_change_the_digest(run, hub):
+def test_settings_that_do_not_change_the_volume_do_not_change_the_digest(run, hub, volume):
     repo = small(hub)
-    assert run(spec(revision=repo.head().sha)).code == 0
+    assert run(spec(revision=repo.head().sha)).code == 0 and volume.marker()
     hub.reset()
     other = spec(revision=repo.head().sha, log={"level": "debug"}, timeouts={"stall": "20s"})
     other["concurrency"] = {"connections": 7}

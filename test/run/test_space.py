@@ -307,7 +307,7 @@ def test_a_target_of_another_user_is_exit_22_with_uid_gid_and_mode(as_nobody, hu
 def test_a_complete_volume_of_another_user_is_fine(as_nobody, hub, public):
     repo = tiny(hub, MIB)
     pinned = {"repos": [{"id": "acme/tiny", "revision": repo.head().sha}]}
-    assert as_nobody(pinned, user=()).code == 0
+    assert as_nobody(pinned, user=()).code == 0 and Volume(public / "volume").marker()
     hub.reset()
     result = as_nobody(pinned)
     assert result.code == 0, result

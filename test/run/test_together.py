@@ -70,7 +70,7 @@ def test_runs_of_one_spec_fetch_it_once_and_all_succeed(start, hub, volume, layo
 def test_runs_that_start_on_a_complete_volume_do_not_wait_for_each_other(start, run, hub, volume):
     repo = tiny(hub, MIB)
     pinned = spec(revision=repo.head().sha)
-    assert run(pinned).code == 0
+    assert run(pinned).code == 0 and volume.marker()
     hub.reset()
     results = [running.wait() for running in [start(pinned) for _ in range(6)]]
     assert [result.code for result in results] == [0] * 6
