@@ -113,7 +113,7 @@ static int matches_marker(struct snapshot *s, size_t i, struct err *err)
     int  rc;
 
     memcpy(want, s->report_repo[i].list_digest, sizeof(want));
-    if (s->repo[i].failed || !marker_has(s, i))
+    if (!marker_has(s, i))
         return 0;
     if (!s->repo[i].listed) {
         rc = snapshot_list_from_volume(s, i, err);
@@ -162,7 +162,7 @@ static int is_complete_already(struct snapshot *s, struct err *err)
     if (snapshot_resolve(s, false, err))
         return -1;
     for (size_t i = 0; rc > 0 && i < s->spec->repo_count; i++)
-        rc = matches_marker(s, i, err);
+        rc = s->repo[i].failed ? 0 : matches_marker(s, i, err);
     if (rc > 0)
         count_as_present(s);
     else
@@ -349,6 +349,36 @@ static void sweep(struct snapshot *s)
                   LOG_NUM("bytes", freed));
 }
 
+/* The Hub said nothing, or no: is what the marker says still true of the volume? */
+static bool marker_holds(struct snapshot *s)
+{
+    struct err ignored;
+
+    if (snapshot_read_marker(s, &ignored) <= 0)
+        return false;
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        char *commit = s->repo[i].listing.commit;
+
+        if (commit[0] == '\0')
+            memcpy(commit, s->report_repo[i].commit, sizeof(s->report_repo[i].commit));
+        if (matches_marker(s, i, &ignored) <= 0)
+            return false;
+    }
+    return true;
+}
+
+/* A run that ends before it has touched anything leaves the marker of a volume that is whole. */
+static int resolve_and_judge(struct snapshot *s, struct err *err)
+{
+    struct err ignored;
+
+    if (resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err))
+        return snapshot_remove_marker(s, err);
+    if (!marker_holds(s))
+        snapshot_remove_marker(s, &ignored);
+    return -1;
+}
+
 static int make_it_match(struct snapshot *s, struct err *err)
 {
     int waited, all;
@@ -368,9 +398,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
             return rc < 0 ? -1 : 0;
     }
     s->status_is_theirs = false; /* now it is we who fetch */
-    if (snapshot_remove_marker(s, err) || resolve_and_plan(s, err))
-        return -1;
-    if (snapshot_failure(s, err))
+    if (resolve_and_judge(s, err))
         return -1;
     if (snapshot_adopt(s, err))
         return -1;

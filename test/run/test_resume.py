@@ -583,3 +583,24 @@ def test_offline_a_complete_volume_is_enough_and_an_incomplete_one_is_exit_60(ru
     assert run(spec(), HF_HUB_OFFLINE="1").code == 60
     assert hub.count() == 0
     assert set(volume.files("acme/tiny")) == set(repo.head().files) - {"w.bin"}
+
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_a_whole_volume_keeps_its_marker_when_the_hub_does_not_answer(run, hub, volume, layout):
+    repo = hub.model("acme/tiny", {"a.txt": "a", "b.txt": "b"})
+    spec = {"layout": layout, "onUnreachable": "fail", "retry": {"attempts": 1, "maxWait": "1s"},
+            "repos": [{"id": "acme/tiny"}]}
+    assert run(spec).code == 0
+    hub.down()
+    assert run(spec).code == 30
+    assert volume.marker()["repos"][0]["commit"] == repo.head().sha
+
+
+def test_a_volume_that_lost_a_file_loses_its_marker_even_when_the_hub_does_not_answer(run, hub, volume):
+    hub.model("acme/tiny", {"a.txt": "a", "b.txt": "b"})
+    spec = {"onUnreachable": "fail", "retry": {"attempts": 1, "maxWait": "1s"}, "repos": [{"id": "acme/tiny", "path": "t"}]}
+    assert run(spec).code == 0
+    (volume / "t/b.txt").unlink()
+    hub.down()
+    assert run(spec).code == 30
+    assert volume.marker() is None
