@@ -163,7 +163,8 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
         pthread_join(crew.syncer, NULL);
     for (size_t i = 0; i < crew.lane_count; i++)
         lane_join(crew.lane[i]);
-    for (size_t i = 0; i < q.lane_count; i++) /* last: until then anyone may have woken any of them */
+    for (size_t i = 0; i < q.lane_count;
+         i++) /* last: until then anyone may have woken any of them */
         http_free(q.lane_http[i]);
     queue_release(&q);
     return rc;

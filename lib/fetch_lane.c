@@ -12,7 +12,12 @@
 
 #include "url.h"
 
-enum { GATHER_BYTES = 256 * 1024, JOURNAL_EVERY_BYTES = 4 * 1024 * 1024, TURN_MS = 250 };
+enum {
+    GATHER_BYTES = 256 * 1024,
+    JOURNAL_EVERY_BYTES = 4 * 1024 * 1024,
+    JOURNAL_EVERY_MS = 2000,
+    /* on slow lines */ TURN_MS = 250
+};
 
 struct lane {
     struct queue        *queue;
@@ -34,7 +39,8 @@ struct lane_part {
     bool              in_full;   /* the request that runs asked for the whole file */
     uint64_t          written;   /* [range.begin, written) is in the partial */
     uint64_t          journaled; /* … and in its journal */
-    unsigned char    *gather;    /* owned; bytes from `written` on */
+    uint64_t          journaled_at_ms;
+    unsigned char    *gather; /* owned; bytes from `written` on */
     size_t            gathered, gather_size;
 };
 
@@ -50,6 +56,11 @@ static uint64_t received(const struct lane_part *p)
 
 /* --- bytes --- */
 
+static uint64_t now_ms_of(const struct lane_part *p)
+{
+    return clock_now_ms(&p->lane->queue->fetch->config.clock);
+}
+
 static int journal(struct lane_part *p, struct err *err)
 {
     struct range r = {p->journaled, p->written};
@@ -59,7 +70,13 @@ static int journal(struct lane_part *p, struct err *err)
     if (store_partial_mark(active_of(p)->partial, r, err))
         return -1;
     p->journaled = p->written;
+    p->journaled_at_ms = now_ms_of(p);
     return 0;
+}
+
+static bool is_journal_due(const struct lane_part *p)
+{
+    return now_ms_of(p) - p->journaled_at_ms >= JOURNAL_EVERY_MS;
 }
 
 static int flush(struct lane_part *p, struct err *err)
@@ -75,7 +92,7 @@ static int flush(struct lane_part *p, struct err *err)
     p->written = r.end;
     p->gathered = 0;
     queue_wrote(p->lane->queue, p->part.file, r);
-    if (p->written - p->journaled >= JOURNAL_EVERY_BYTES)
+    if (p->written - p->journaled >= JOURNAL_EVERY_BYTES || is_journal_due(p))
         return journal(p, err);
     return 0;
 }
@@ -268,6 +285,7 @@ static void begin_part(struct lane *lane, bool small, const struct part *part)
     p->written = p->journaled = part->range.begin;
     p->gather_size = len < GATHER_BYTES ? (size_t)len : GATHER_BYTES;
     p->gather = mem_alloc(p->gather_size);
+    p->journaled_at_ms = now_ms_of(p);
     p->hashes = queue_hash_take(lane->queue, part->file, part->range.begin);
     p->transfer = (struct transfer){
         .ops = &ops,

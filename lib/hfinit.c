@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "report.h"
 #include "snapshot.h"
 #include "store.h"
@@ -166,7 +167,7 @@ bool hfinit_is_switch(const char *key)
 }
 
 static int load(hfinit *h, const char *file, const char *const *env, bool to_look,
-                hfinit_error *error)
+                bool without_repos, hfinit_error *error)
 {
     struct spec_source source = {
         .flag = h->flag,
@@ -174,6 +175,7 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
         .env = env,
         .file = str_from(file),
         .without_token = to_look,
+        .without_repos = without_repos,
     };
     struct err err;
 
@@ -197,12 +199,13 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
 
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
 {
-    return load(h, file, env, false, error);
+    return load(h, file, env, false, false, error);
 }
 
-int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
+int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, bool without_repos,
+                        hfinit_error *error)
 {
-    return load(h, file, env, true, error);
+    return load(h, file, env, true, without_repos, error);
 }
 
 struct settings_visit {
@@ -393,6 +396,22 @@ static int read_status(hfinit *h, struct buf *out, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* A status of another spec of the same name says nothing about this one. */
+static bool is_of_this_spec(const hfinit *h, struct str json)
+{
+    struct json *doc;
+    struct err   ignored;
+    struct str   digest;
+    bool         same = true;
+
+    if (h->spec.repo_count == 0 || json.len == 0 || json_parse(json, &doc, &ignored))
+        return true;
+    if (json_str(json_get(doc, "specDigest"), &digest))
+        same = str_eq(digest, str_from(h->spec.digest));
+    json_free(doc);
+    return same;
+}
+
 static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error *error)
 {
     struct buf json = {0}, rendered = {0};
@@ -402,6 +421,8 @@ static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error 
         buf_release(&json);
         return give_error(h, &err, error);
     }
+    if (!is_of_this_spec(h, buf_view(&json)))
+        buf_clear(&json);
     if (for_people && json.len &&
         report_status_text(buf_view(&json), clock_wall_ms(&h->clock), &rendered, &err)) {
         buf_release(&json);

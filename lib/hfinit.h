@@ -53,8 +53,10 @@ bool hfinit_is_switch(const char *key);
 /* Reads the spec: file (NULL: look it up as the contract says; "-" is standard input) and
  * environment (like environ; NULL: none). Checks all of it. */
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error);
-/* The same for commands that only look (status, validate): no token is read or missed. */
-int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, hfinit_error *error);
+/* The same for commands that only look: no token is read or missed. without_repos: naming none is
+ * fine, only the volume and the spec's name count (status). */
+int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, bool without_repos,
+                        hfinit_error *error);
 
 /* Makes the volume match. 0 done or already there; -1 with error filled. */
 int hfinit_run(hfinit *h, hfinit_error *error);

@@ -7,10 +7,15 @@
 static int explain_timeout(struct request *r)
 {
     const struct http_config *c = &r->http->config;
-    curl_off_t                connected_us = 0;
+    curl_off_t                connected_us = 0, tcp_us = 0;
     uint64_t                  spent_ms = clock_now_ms(&c->clock) - r->started_at_ms;
 
     curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    curl_easy_getinfo(r->easy, CURLINFO_CONNECT_TIME_T, &tcp_us);
+    if (connected_us == 0 && tcp_us > 0)
+        return err_set(&r->err, ERR_UNREACHABLE,
+                       "%s took the connection, but not the TLS handshake, within %llu s",
+                       buf_cstr(&r->host), (unsigned long long)(c->connect_timeout_ms / 1000));
     if (connected_us == 0)
         return err_set(&r->err, ERR_UNREACHABLE, "no connection to %s within %llu s",
                        buf_cstr(&r->host), (unsigned long long)(c->connect_timeout_ms / 1000));

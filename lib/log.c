@@ -120,6 +120,12 @@ static void add_value(struct buf *out, const struct log_field *f, bool json)
     buf_release(&url);
 }
 
+/* A field without a value is noise. */
+static bool is_void(const struct log_field *f)
+{
+    return (f->type == LOG_FIELD_STR || f->type == LOG_FIELD_URL) && f->text.len == 0;
+}
+
 void log_render_text(const struct log_event *event, int64_t wall_ms, struct buf *out)
 {
     char stamp[32];
@@ -127,6 +133,8 @@ void log_render_text(const struct log_event *event, int64_t wall_ms, struct buf 
     log_timestamp(wall_ms, stamp);
     buf_printf(out, "%.8s %s %s", stamp + 11, level_tag[event->level], event->msg);
     for (size_t i = 0; i < event->field_count; i++) {
+        if (is_void(&event->field[i]))
+            continue;
         buf_printf(out, " %s=", event->field[i].name);
         add_value(out, &event->field[i], false);
     }
@@ -141,6 +149,8 @@ void log_render_json(const struct log_event *event, int64_t wall_ms, struct buf 
     log_add_json_text(out, str_from(event->msg));
     buf_add_char(out, '"');
     for (size_t i = 0; i < event->field_count; i++) {
+        if (is_void(&event->field[i]))
+            continue;
         buf_printf(out, ",\"%s\":", event->field[i].name);
         add_value(out, &event->field[i], true);
     }

@@ -156,13 +156,15 @@ static int is_complete_already(struct snapshot *s, struct err *err)
 {
     int rc = snapshot_read_marker(s, err);
 
-    if (rc <= 0)
-        return rc;
+    if (rc <= 0) /* a marker that cannot be read is none; it will be taken away */
+        return 0;
     progress_enter(s->progress, PHASE_RESOLVING);
     if (snapshot_resolve(s, false, err))
         return -1;
     for (size_t i = 0; rc > 0 && i < s->spec->repo_count; i++)
         rc = s->repo[i].failed ? 0 : matches_marker(s, i, err);
+    if (rc < 0)
+        rc = 0; /* a volume that cannot be looked at does not match; the long way says why */
     if (rc > 0)
         count_as_present(s);
     else
@@ -373,7 +375,7 @@ static int resolve_and_judge(struct snapshot *s, struct err *err)
     struct err ignored;
 
     if (resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err))
-        return snapshot_remove_marker(s, err);
+        return snapshot_remove_marker(s, err) || snapshot_remove_false_markers(s, err) ? -1 : 0;
     if (!marker_holds(s))
         snapshot_remove_marker(s, &ignored);
     return -1;

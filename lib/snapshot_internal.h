@@ -86,6 +86,8 @@ void snapshot_write_status(struct snapshot *s, const struct err *err);
 int snapshot_read_marker(struct snapshot *s, struct err *err);
 int snapshot_write_marker(struct snapshot *s, struct err *err);
 int snapshot_remove_marker(struct snapshot *s, struct err *err);
+/* Markers of other specs that name one of our folders at another commit: this run changes it. */
+int snapshot_remove_false_markers(struct snapshot *s, struct err *err);
 /* Sleeps in ticks. */
 int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err);
 

@@ -179,7 +179,15 @@ int snapshot_tick(void *user, struct err *err)
     struct snapshot *s = user;
     uint64_t         now_ms = clock_now_ms(&s->config.clock);
 
-    if (check_stop(s, err) || check_deadline(s, now_ms, err))
+    if (check_stop(s, err)) {
+        /* At once: threads that sit in fdatasync may keep us from saying it later. */
+        if (progress_phase(s->progress) != PHASE_CANCELLED) {
+            progress_enter(s->progress, PHASE_CANCELLED);
+            snapshot_write_status(s, err);
+        }
+        return -1;
+    }
+    if (check_deadline(s, now_ms, err))
         return -1;
     if (now_ms - s->lease_at_ms >= LEASE_EVERY_MS) {
         s->lease_at_ms = now_ms;
@@ -246,4 +254,57 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
 int snapshot_remove_marker(struct snapshot *s, struct err *err)
 {
     return store_remove_state(s->store, s->marker_name, true, err);
+}
+
+/* --- markers of other specs --- */
+
+/* Does this entry of a marker name one of our folders, but at another commit? */
+static bool contradicts_us(const struct snapshot *s, const struct json *entry)
+{
+    struct str path, commit;
+
+    if (!json_str(json_get(entry, "path"), &path) || !json_str(json_get(entry, "commit"), &commit))
+        return false;
+    for (size_t i = 0; i < s->spec->repo_count; i++)
+        if (!s->repo[i].failed && str_eq(path, s->spec->repo[i].path))
+            return !str_eq(commit, str_from(s->repo[i].listing.commit));
+    return false;
+}
+
+static bool is_false_marker(struct snapshot *s, const char *name)
+{
+    struct buf         text = {0};
+    struct json       *doc = NULL;
+    const struct json *entry;
+    struct err         ignored;
+    bool               is_false = false;
+
+    if (store_read_state(s->store, name, MARKER_MAX, &text, &ignored) > 0 &&
+        json_parse(buf_view(&text), &doc, &ignored) == 0)
+        for (entry = json_first(json_get(doc, "repos")); entry && !is_false;
+             entry = json_next(entry))
+            is_false = contradicts_us(s, entry);
+    json_free(doc);
+    buf_release(&text);
+    return is_false;
+}
+
+static int visit_state(const char *name, void *user, struct err *err)
+{
+    struct snapshot *s = user;
+
+    if (!str_has_suffix(str_from(name), STR(".complete.json")) ||
+        strcmp(name, s->marker_name) == 0 || !is_false_marker(s, name))
+        return 0;
+    log_write(s->config.log, LOG_WARN,
+              "another spec has the same folder at another commit; its marker is taken away",
+              LOG_CSTR("marker", name));
+    return store_remove_state(s->store, name, true, err);
+}
+
+int snapshot_remove_false_markers(struct snapshot *s, struct err *err)
+{
+    if (snapshot_is_cache(s)) /* commits live side by side there */
+        return 0;
+    return store_list_state(s->store, visit_state, s, err);
 }

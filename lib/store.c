@@ -335,20 +335,30 @@ static int open_nearest(const char *path, struct err *err)
     }
 }
 
+static int duplicate(int fd, struct err *err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    return copy < 0 ? err_sys(err, errno, "keep the target open") : copy;
+}
+
 static int open_target(struct store *store, struct err *err)
 {
     bool read_only = store->options.read_only;
+    int  root_fd = -1;
 
     if (!read_only && fs_make_dirs(store->target, (mode_t)store->options.dir_mode, err))
         return -1;
     store->target_fd = fs_open_dir(store->target, err);
     if (store->target_fd < 0 && !(read_only && err->sys_errno == ENOENT))
         return -1;
-    store->space_fd = store->target_fd >= 0 ? fcntl(store->target_fd, F_DUPFD_CLOEXEC, 3)
-                                            : open_nearest(store->target, err);
+    store->space_fd =
+        store->target_fd >= 0 ? duplicate(store->target_fd, err) : open_nearest(store->target, err);
     if (store->space_fd < 0)
         return -1;
-    place_new(store, ".", store->target_fd < 0 ? -1 : fcntl(store->target_fd, F_DUPFD_CLOEXEC, 3));
+    if (store->target_fd >= 0 && (root_fd = duplicate(store->target_fd, err)) < 0)
+        return -1;
+    place_new(store, ".", root_fd);
     return store_place_ready(store, store->place, err);
 }
 
@@ -427,6 +437,14 @@ int store_read_state(struct store *store, const char *name, size_t max, struct b
     if (store->place->state_fd < 0)
         return 0;
     return fs_read_small_at(store->place->state_fd, name, max, out, err);
+}
+
+int store_list_state(struct store *store, fs_visit_fn *visit, void *user, struct err *err)
+{
+    if (store_place_ready(store, store->place, err))
+        return -1;
+    return store->place->state_fd < 0 ? 0
+                                      : fs_list_at(store->place->state_fd, ".", visit, user, err);
 }
 
 int store_remove_state(struct store *store, const char *name, bool durable, struct err *err)

@@ -54,6 +54,9 @@ int store_read_state(struct store *store, const char *name, size_t max, struct b
                      struct err *err); /* 1, 0 not there, -1 */
 int store_remove_state(struct store *store, const char *name, bool durable, struct err *err);
 
+/* Calls visit with the name of each state file; see fs_list_at. */
+int store_list_state(struct store *store, fs_visit_fn *visit, void *user, struct err *err);
+
 struct store_repo_options {
     bool              is_cache; /* layout cache, else dir */
     enum repo_type    type;

@@ -408,8 +408,8 @@ static int open_append(struct store_repo *repo, struct buf *lines, struct err *e
     struct stat   st;
     char          name[64];
 
-    if (repo->append_fd >= 0 && fstat(repo->append_fd, &st) == 0 && st.st_nlink == 0)
-        fs_close(&repo->append_fd); /* another shard wrote it anew */
+    if (repo->append_fd >= 0 && fstat(repo->append_fd, &st) == 0 && st.st_nlink != 1)
+        fs_close(&repo->append_fd); /* another shard wrote it anew, or somebody linked to it */
     if (repo->append_fd >= 0)
         return 0;
     inventory_name(repo, name);

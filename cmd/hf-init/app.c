@@ -55,8 +55,9 @@ int app_load(struct app *app, enum app_load_for what, hfinit_error *error)
         }
         return -1;
     }
-    return what == APP_TO_LOOK ? hfinit_load_to_look(app->h, args->spec_file, env, error)
-                               : hfinit_load(app->h, args->spec_file, env, error);
+    if (what == APP_TO_ASK)
+        return hfinit_load(app->h, args->spec_file, env, error);
+    return hfinit_load_to_look(app->h, args->spec_file, env, what == APP_TO_LOOK_AT_VOLUME, error);
 }
 
 int app_exit_code(const hfinit_error *error)
@@ -96,6 +97,7 @@ int app_finish_run(struct app *app, bool failed, const hfinit_error *error)
     const hfinit_error       *outcome = failed ? error : &none;
 
     leave_termination_message(app, outcome);
-    console_say(app->console, "%s", hfinit_verdict(app->h, outcome));
+    if (failed || !app->args->quiet)
+        console_say(app->console, "%s", hfinit_verdict(app->h, outcome));
     return failed ? app_exit_code(error) : 0;
 }

@@ -17,8 +17,8 @@ struct app {
 extern const struct command app_commands[];
 
 /* Hands the settings of the command line over and reads the spec. 0 or -1. APP_TO_LOOK: for
- * commands that ask the Hub nothing, and so need no token. */
-enum app_load_for { APP_TO_ASK, APP_TO_LOOK };
+ * commands that ask the Hub nothing, and so need no token; AT_VOLUME: nor any repos. */
+enum app_load_for { APP_TO_ASK, APP_TO_LOOK, APP_TO_LOOK_AT_VOLUME };
 int  app_load(struct app *app, enum app_load_for what, hfinit_error *error);
 bool app_is_usage(const hfinit_error *error);
 /* Never 0: an error without a code is a bug. */

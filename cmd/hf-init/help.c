@@ -11,7 +11,7 @@
 
 #define SPEC_OPTIONS                                                                           \
     "  --spec FILE          the spec, YAML or JSON; - is standard input. Else HF_INIT_SPEC,\n" \
-    "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml, HF_INIT_REPOS\n"        \
+    "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml\n"                       \
     "  --NAME VALUE         any setting of the spec, its path with dashes:\n"                  \
     "                       disk.reserve is --disk-reserve, or HF_INIT_DISK_RESERVE\n"
 

@@ -11,7 +11,7 @@ int command_status(struct app *app)
     char        *text = NULL;
     int          rc;
 
-    if (app_load(app, APP_TO_LOOK, &error) != 0)
+    if (app_load(app, APP_TO_LOOK_AT_VOLUME, &error) != 0)
         return app_fail(app, &error);
     memset(&error, 0, sizeof(error));
     rc = app->args->json ? hfinit_read_status(app->h, &text, &error)
@@ -23,7 +23,7 @@ int command_status(struct app *app)
     if (text && text[0])
         fputs(text, stdout);
     else
-        console_say(app->console, "no run has left a status on this volume yet");
+        console_say(app->console, "no run of this spec has left a status on this volume yet");
     free(text);
     return error.exit_code;
 }

@@ -604,3 +604,34 @@ def test_a_volume_that_lost_a_file_loses_its_marker_even_when_the_hub_does_not_a
     hub.down()
     assert run(spec).code == 30
     assert volume.marker() is None
+
+
+def test_a_volume_that_cannot_be_looked_at_has_no_marker(run, hub, volume):
+    hub.model("acme/tiny", {"a.txt": "a", "b.txt": "b"})
+    spec = {"repos": [{"id": "acme/tiny", "path": "t"}]}
+    assert run(spec).code == 0
+    (volume / "t/b.txt").unlink()
+    (volume / "t/b.txt").mkdir()
+    result = run(spec)
+    assert result.code == 21 and "b.txt" in result.stderr, result
+    assert volume.marker() is None
+
+
+def test_status_of_another_spec_is_not_ours(run, hub, volume):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    assert run({"repos": [{"id": "acme/tiny"}]}).code == 0
+    assert run({"repos": [{"id": "acme/tiny"}]}, command="status").code == 0
+    assert run({"repos": [{"id": "acme/other"}]}, command="status").code == 3
+    assert run(None, "--target", str(volume.path), command="status").code == 0
+
+
+def test_progress_on_a_slow_line_survives_a_kill(start, run, hub, volume, until):
+    hub.model("acme/tiny", {"w.bin": lfs(16 << 20)})
+    hub.throttle(600_000, host="cdn", per="connection")
+    running = start({"repos": [{"id": "acme/tiny"}], "concurrency": {"connections": 2}})
+    until(lambda: volume.path.joinpath(".hf-init/default.status.json").exists() and
+          volume.status()["totals"]["bytes"]["done"] > 4_000_000, seconds=20)
+    running.kill()
+    hub.reset()
+    assert run({"repos": [{"id": "acme/tiny"}]}).code == 0
+    assert volume.status()["totals"]["bytes"]["present"] > 500_000

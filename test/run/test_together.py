@@ -315,3 +315,15 @@ def test_a_lease_that_makes_no_sense_is_replaced_once_it_is_old(start, run, hub,
     result = run(spec())
     assert result.code == 0, result
     assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_a_spec_that_moves_a_shared_folder_takes_the_others_marker_away(run, hub, volume):
+    repo = hub.model("acme/tiny", {"a.txt": "old"})
+    specs = {name: {"name": name, "repos": [{"id": "acme/tiny", "path": "t"}]} for name in ("one", "two")}
+    assert run(specs["one"]).code == 0 and run(specs["two"]).code == 0
+    assert volume.marker("one") and volume.marker("two")
+    repo.push({"a.txt": "new"})
+    assert run(specs["two"]).code == 0
+    assert volume.marker("two") and volume.marker("one") is None
+    assert run(specs["one"]).code == 0
+    assert volume.marker("one")["repos"][0]["commit"] == repo.head().sha and volume.marker("two")

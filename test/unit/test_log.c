@@ -105,11 +105,11 @@ static void an_event_is_one_line(void)
               LOG_CSTR("repo", "acme/tiny"), LOG_CSTR("none", ""));
     CHECK_STR(buf_cstr(&c.text),
               "20:12:17 INFO  file done path=\"a b\\u000a\\\"c\\\"\" bytes=7 delta=-3 "
-              "url=https://h/x repo=acme/tiny none=\"\"");
+              "url=https://h/x repo=acme/tiny");
     CHECK_STR(buf_cstr(&c.json),
               "{\"ts\":\"2026-11-22T20:12:17.123Z\",\"level\":\"info\",\"msg\":\"file done\","
               "\"path\":\"a b\\u000a\\\"c\\\"\",\"bytes\":7,\"delta\":-3,\"url\":\"https://h/x\","
-              "\"repo\":\"acme/tiny\",\"none\":\"\"}");
+              "\"repo\":\"acme/tiny\"}");
     log_write(&log, LOG_WARN, "bare");
     CHECK_STR(buf_cstr(&c.text), "20:12:17 WARN  bare");
     CHECK_STR(buf_cstr(&c.json), "{\"ts\":\"2026-11-22T20:12:17.123Z\",\"level\":\"warn\","
