@@ -381,6 +381,21 @@ static int resolve_and_judge(struct snapshot *s, struct err *err)
     return -1;
 }
 
+/* A volume that takes not even a lease, full perhaps, is not one whose marker holds; to take that
+ * away needs no space. Whoever has the lease judges for himself. */
+static int give_up_lease(struct snapshot *s, struct err *err)
+{
+    struct err ignored;
+
+    if (err->kind == ERR_LOCKED || err->kind == ERR_TERMINATED || err->kind == ERR_INTERRUPTED ||
+        err->kind == ERR_DEADLINE)
+        return -1;
+    snapshot_remove_marker(s, &ignored);
+    if (err->kind == ERR_READ_ONLY || err->kind == ERR_PERMISSION)
+        err_wrap(err, "%s cannot be written", s->report.target);
+    return -1;
+}
+
 static int make_it_match(struct snapshot *s, struct err *err)
 {
     int waited, all;
@@ -391,9 +406,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     }
     waited = snapshot_take_leases(s, err);
     if (waited < 0)
-        return err->kind == ERR_READ_ONLY || err->kind == ERR_PERMISSION
-                   ? err_wrap(err, "%s cannot be written", s->report.target)
-                   : -1;
+        return give_up_lease(s, err);
     if (waited) {
         int rc = is_complete_already(s, err);
         if (rc != 0)

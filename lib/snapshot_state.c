@@ -106,11 +106,14 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
     if (s->config.read_only || s->volume_is_read_only || s->status_is_theirs || !s->store)
         return;
     report_status(&s->report, &s->view, err, &text);
-    if (store_write_state(s->store, s->status_name, buf_view(&text), false, &why) &&
-        !s->status_warned) {
+    if (store_write_state(s->store, s->status_name, buf_view(&text), false, &why)) {
+        struct err ignored; /* an old one would go on telling of another day */
+
+        store_remove_state(s->store, s->status_name, false, &ignored);
+        if (!s->status_warned)
+            log_write(s->config.log, LOG_WARN, "the status file cannot be written",
+                      LOG_CSTR("error", why.text));
         s->status_warned = true; /* once: the run itself may still succeed */
-        log_write(s->config.log, LOG_WARN, "the status file cannot be written",
-                  LOG_CSTR("error", why.text));
     }
     buf_release(&text);
 }

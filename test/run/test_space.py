@@ -397,3 +397,14 @@ def test_page_cache_is_kept_or_dropped_as_told(run, hub, on_disk, page_cache):
     path = on_disk / "acme/tiny/model.safetensors"
     resident = int(subprocess.run(["fincore", "-b", "-n", "-o", "RES", path], capture_output=True, text=True).stdout)
     assert resident > 40 * MIB if page_cache == "keep" else resident < 8 * MIB
+
+
+def test_a_damaged_volume_that_is_full_has_no_marker_and_no_old_status(run, hub, volume, mounts):
+    hub.model("acme/tiny", {"config.json": "{}", "w.bin": lfs(300_000)})
+    seen = mounts.tmpfs(volume.path, 6 * MIB)
+    assert run(spec(), prefix=mounts.prefix).code == 0
+    (seen / "acme/tiny/config.json").unlink()
+    mounts.call("sh", "-c", "dd if=/dev/zero of=%s/hog bs=4k 2> /dev/null; true" % volume.path)
+    assert run(spec(), prefix=mounts.prefix).code == 20
+    assert seen.marker() is None
+    assert not (seen / ".hf-init/default.status.json").exists() or seen.status()["phase"] == "failed"
