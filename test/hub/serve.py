@@ -19,12 +19,11 @@ from standin import Hub  # noqa: E402
 from standin.recipes import add_demo, load  # noqa: E402
 
 
-def wait_for_the_end(stay):
+def wait_for_the_end(stay, parent):
     """Returns when it is time to go."""
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: asked.set())
-    parent = os.getppid()
     try:
         piped = stat.S_ISFIFO(os.fstat(0).st_mode)
     except OSError:
@@ -37,6 +36,7 @@ def wait_for_the_end(stay):
 
 
 def main():
+    parent = os.getppid()  # now: it may be gone by the time the Hub is up
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", help="address of the API host (default: %(default)s)")
     parser.add_argument("--cdn-host", default="127.0.0.2", help="address of the CDN (default: %(default)s)")
@@ -62,7 +62,7 @@ def main():
             hub.throttle(args.bytes_per_s, host="cdn")
         print(json.dumps({"endpoint": hub.endpoint, "cdn": hub.cdn.origin, "ca": hub.ca_path if tls else None,
                           "token": hub.token, "pid": os.getpid()}), flush=True)
-        wait_for_the_end(args.stay)
+        wait_for_the_end(args.stay, parent)
 
 
 if __name__ == "__main__":

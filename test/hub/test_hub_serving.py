@@ -271,10 +271,11 @@ def test_the_command_ends_on_sigterm():
 
 
 def test_the_command_ends_with_its_parent():
-    script = "%s %s </dev/null & sleep 1" % (sys.executable, Path(__file__).with_name("serve.py"))
-    parent = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
+    script = "%s %s </dev/null & read end" % (sys.executable, Path(__file__).with_name("serve.py"))
+    parent = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     where = json.loads(parent.stdout.readline())
     assert ask(where["endpoint"] + "/_hub/status").status == 200
+    parent.stdin.close()
     parent.wait(10)
     parent.stdout.read()          # returns when the last holder of the pipe, the Hub, has ended
     with pytest.raises(OSError):
