@@ -254,10 +254,19 @@ static int rename_failed(int to_dir, const char *from, const char *to, int sys_e
     return -1;
 }
 
-int fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
+typedef int two_names_fn(int from_dir, const char *from, int to_dir, const char *to);
+
+static int hard_link(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return linkat(from_dir, from, to_dir, to, 0);
+}
+
+/* Opens the folders of both names and makes the call. 0, the call's errno, or -1 with err. */
+static int with_two_names(int from_dir, const char *from, int to_dir, const char *to,
+                          two_names_fn *call, struct err *err)
 {
     struct fs_parent source, target;
-    int              rc, sys_errno;
+    int              sys_errno = 0;
 
     if (fs_parent_open(from_dir, from, &source, err))
         return -1;
@@ -265,11 +274,18 @@ int fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, str
         fs_parent_close(&source);
         return -1;
     }
-    rc = renameat(source.fd, source.base, target.fd, target.base);
-    sys_errno = errno;
+    if (call(source.fd, source.base, target.fd, target.base))
+        sys_errno = errno;
     fs_parent_close(&source);
     fs_parent_close(&target);
-    return rc ? rename_failed(to_dir, from, to, sys_errno, err) : 0;
+    return sys_errno;
+}
+
+int fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
+{
+    int sys_errno = with_two_names(from_dir, from, to_dir, to, renameat, err);
+
+    return sys_errno > 0 ? rename_failed(to_dir, from, to, sys_errno, err) : sys_errno;
 }
 
 int fs_unlink_at(int dir_fd, const char *rel, struct err *err)
@@ -287,25 +303,13 @@ int fs_unlink_at(int dir_fd, const char *rel, struct err *err)
 
 int fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err)
 {
-    struct fs_parent source, target;
-    int              rc, sys_errno;
+    int sys_errno = with_two_names(from_dir, from, to_dir, to, hard_link, err);
 
-    if (fs_parent_open(from_dir, from, &source, err))
-        return -1;
-    if (fs_parent_open(to_dir, to, &target, err)) {
-        fs_parent_close(&source);
-        return -1;
-    }
-    rc = linkat(source.fd, source.base, target.fd, target.base, 0);
-    sys_errno = errno;
-    fs_parent_close(&source);
-    fs_parent_close(&target);
-    if (rc == 0)
-        return 1;
+    if (sys_errno <= 0)
+        return sys_errno == 0 ? 1 : -1;
     if (sys_errno == EEXIST)
         return 0;
-    err_sys(err, sys_errno, "link %s to %s", to, from);
-    return -1;
+    return err_sys(err, sys_errno, "link %s to %s", to, from);
 }
 
 int fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err)
