@@ -29,12 +29,13 @@ static int hash_front(struct queue *q, struct fetch_file *f, unsigned char *buff
     return 0;
 }
 
-static int copy_to_twins(struct queue *q, struct fetch_file *f, const struct plan_file *content)
+static void copy_to_twins(struct queue *q, struct fetch_file *f, const struct plan_file *content)
 {
     struct store_file same = {content->path, content->size_bytes, content->digest};
     struct err        err = {0};
 
-    for (struct fetch_file *twin = f->first_same; twin; twin = twin->next_same) {
+    for (struct fetch_file *twin = f->first_same; twin && !atomic_load(&q->stopping);
+         twin = twin->next_same) {
         struct store_file sf = {twin->plan->path, twin->plan->size_bytes, twin->plan->digest};
 
         if (store_publish_copy(twin->place->store, &sf, &same, &err)) {
@@ -44,7 +45,6 @@ static int copy_to_twins(struct queue *q, struct fetch_file *f, const struct pla
         progress_reuse_bytes(q->fetch->config.progress, twin->place->index, sf.size_bytes);
         queue_done(q, twin);
     }
-    return 0;
 }
 
 /* A file whose twin was on the volume before this run. */

@@ -427,8 +427,11 @@ static int make_it_match(struct snapshot *s, struct err *err)
     if (snapshot_failure(s, err))
         return -1;
     progress_enter(s->progress, PHASE_VERIFYING);
+    /* Who was stopped so long that another took over must not speak for the volume any more. */
+    if (snapshot_renew_leases(s, err))
+        return -1;
     all = finish_repos(s, err);
-    if (all < 0)
+    if (all < 0 || snapshot_renew_leases(s, err))
         return -1;
     return all ? snapshot_write_marker(s, err) : 0;
 }

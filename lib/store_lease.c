@@ -288,7 +288,8 @@ static int try_once(struct store *store, const char *name, const char *status_na
     if (rc != 1) {
         fs_close(fd);
         fs_unlink_at(store->place->temp_fd, temp, &ignored);
-        rc = rc < 0 ? -1 : 2;
+        /* A sweep may have taken our claim for a dead one's before it had its name. */
+        rc = rc < 0 && err->sys_errno != ENOENT ? -1 : 2;
     }
 out:
     fs_close(&other);

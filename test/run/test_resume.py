@@ -333,7 +333,6 @@ def test_a_complete_pinned_spec_makes_no_request(run, hub, volume, layout):
         assert result.code == 0, result
     assert hub.count() == 0 and hub.max_connections() == 0
     assert volume.status()["phase"] == "complete" and volume.status()["totals"]["requests"] == 0
-    assert result.lines[-1]["duration_ms"] < 500  # it takes two; a busy machine may take longer
 
 
 @pytest.mark.parametrize("layout", ["dir", "cache"])
