@@ -162,7 +162,7 @@ void tls_configure(const struct tls *tls, void *ssl_config, struct tls_verdict *
     mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_ciphersuites(config, tls_cpu_has_aes() ? suites_with_aes : suites_without_aes);
     mbedtls_ssl_conf_sig_algs(config, signatures);
-    /* No resumption (http.c switches libcurl's cache off): a session pins its TLS version in the
+    /* No resumption (http_setup.c switches libcurl's cache off): a session pins its TLS version in the
      * next ClientHello, which breaks against a fleet of mixed servers, and saves 2 ms. */
     mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
         config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_DISABLED);
