@@ -431,7 +431,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     if (snapshot_renew_leases(s, err))
         return -1;
     all = finish_repos(s, err);
-    if (all < 0 || snapshot_renew_leases(s, err))
+    if (all < 0)
         return -1;
     return all ? snapshot_write_marker(s, err) : 0;
 }

@@ -246,6 +246,8 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
     snapshot_fill_report(s);
     report_env(&s->report, &env);
     rc = store_write_state(s->store, s->env_name, buf_view(&env), true, err);
+    if (rc == 0) /* who was replaced meanwhile must not speak for the volume */
+        rc = snapshot_renew_leases(s, err);
     report_marker(&s->report, clock_wall_ms(&s->config.clock), &marker);
     if (rc == 0) /* the last write of all: it says that everything else is there */
         rc = store_write_state(s->store, s->marker_name, buf_view(&marker), true, err);
