@@ -131,7 +131,6 @@ void queue_fail_locked(struct queue *q, struct fetch_file *f, const struct err *
         fail_place_locked(q, f, err);
     settle_failed_locked(q, f);
     if (!f->place->repo->optional && !atomic_load(&q->stopping)) {
-        q->failure = f->place->err;
         atomic_store(&q->stopping, true);
         pthread_cond_broadcast(&q->over);
         pthread_cond_broadcast(&q->finish_ready);

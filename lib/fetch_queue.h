@@ -77,7 +77,6 @@ struct queue {
     unsigned     connections;
     _Atomic bool stopping;            /* everybody out; partials stay */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
-    struct err       failure;         /* the first that ends the whole fetch */
     struct http    **lane_http;       /* to wake them; owned array */
     size_t           lane_count;
 };

@@ -364,8 +364,3 @@ void http_wake(struct http *http)
 {
     curl_multi_wakeup(http->multi);
 }
-
-size_t http_active(const struct http *http)
-{
-    return http->active_count;
-}

@@ -90,8 +90,7 @@ int  http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *
 bool http_next_result(struct http *http, struct http_result *out);
 void http_wake(struct http *http); /* from any thread */
 /* Ceiling for each request from now on, the running ones included; 0: none. */
-void   http_set_speed(struct http *http, uint64_t bytes_per_s);
-size_t http_active(const struct http *http);
+void http_set_speed(struct http *http, uint64_t bytes_per_s);
 
 /* Must the process call this once, before the first http_new: libcurl's own set-up. Thread-safe
  * and counted. */
