@@ -6,6 +6,7 @@
 
 #include "cgroup.h"
 #include "fetch_lane.h"
+#include "fetch_pace.h"
 
 enum { LANES_MAX = 4, FINISHERS = 4, TICK_MS = 100 };
 
@@ -53,20 +54,16 @@ static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
     return q->bulk_count == 0 && q->small_count < lanes ? 1 : lanes;
 }
 
-static unsigned share_of(unsigned all, unsigned lane, unsigned lanes)
-{
-    return all / lanes + (lane < all % lanes);
-}
-
 /* What the user set is kept to; small files leave half of it to the large ones. */
 static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lane,
                                     unsigned lanes)
 {
-    struct lane_limits limits = {.bulk = share_of(q->connections, lane, lanes)};
+    unsigned           bulk = q->connections / lanes + (lane < q->connections % lanes);
+    unsigned           small = q->small_limit / lanes + (lane < q->small_limit % lanes);
+    struct lane_limits limits = {.lane = lane, .lanes = lanes};
 
-    limits.small =
-        spec->connections ? limits.bulk - limits.bulk / 2 : share_of(q->small_limit, lane, lanes);
-    limits.requests = spec->connections ? limits.bulk : limits.small + limits.bulk;
+    limits.small = spec->connections ? bulk - bulk / 2 : small;
+    limits.requests = spec->connections ? bulk : small + bulk;
     return limits;
 }
 
@@ -133,11 +130,32 @@ static void share_bandwidth(const struct spec *spec, struct queue *q, struct cre
         lane_set_speed(crew->lane[i], spec->bandwidth_bytes_per_s / (active ? active : 1) + 1);
 }
 
-static int watch(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
+/* Asks the pace how many connections there should be, and tells the lanes. */
+static void follow_pace(struct fetch *fetch, struct queue *q, struct pace *pace)
+{
+    uint64_t now_ms = clock_now_ms(&fetch->config.clock);
+    unsigned active = queue_sample(q);
+    bool     changed = pace_tick(pace, now_ms, atomic_load(&q->received_bytes), active);
+
+    if (atomic_exchange(&q->refused, 0))
+        changed |= pace_refused(pace, now_ms);
+    if (!changed)
+        return;
+    atomic_store(&q->target, pace->target);
+    for (size_t i = 0; i < q->lane_count; i++)
+        http_wake(q->lane_http[i]);
+    log_write(fetch->config.log, LOG_DEBUG, "connections", LOG_NUM("now", pace->target),
+              LOG_CSTR("why", pace->why), LOG_NUM("best", pace->good),
+              LOG_NUM("best_bytes_per_second", pace->good_rate));
+}
+
+static int watch(struct fetch *fetch, struct queue *q, struct crew *crew, struct pace *pace,
+                 struct err *err)
 {
     while (!queue_is_over(q)) {
         if (fetch_tick(fetch, err))
             return -1;
+        follow_pace(fetch, q, pace);
         share_bandwidth(fetch->config.spec, q, crew);
         wait_a_tick(q);
     }
@@ -149,13 +167,17 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
 {
     struct queue q;
     struct crew  crew = {0};
+    struct pace  pace;
     int          rc;
 
     if (queue_init(&q, fetch, plan, place, count, err))
         return -1;
+    pace_init(&pace, q.bulk_count > 1 ? 8 : 4, q.connections, fetch->config.spec->connections != 0,
+              clock_now_ms(&fetch->config.clock));
+    atomic_store(&q.target, pace.target);
     rc = q.left ? start_crew(fetch, &q, &crew, err) : 0;
     if (rc == 0)
-        rc = watch(fetch, &q, &crew, err);
+        rc = watch(fetch, &q, &crew, &pace, err);
     queue_stop(&q);
     for (size_t i = 0; i < crew.finisher_count; i++) /* first: they may still wake lanes */
         pthread_join(crew.finisher[i], NULL);

@@ -23,7 +23,8 @@ struct lane {
     struct queue        *queue;
     struct lane_limits   limits;
     struct transfer_loop loop;
-    struct lane_part    *part; /* list */
+    struct lane_part    *part;  /* list, newest first */
+    struct lane_part    *spare; /* owned: the next one, not begun */
     unsigned             bulk_count, small_count;
     pthread_t            thread;
     _Atomic uint64_t     speed;
@@ -37,7 +38,9 @@ struct lane_part {
     bool              small;
     bool              hashes;    /* it feeds the file's hash */
     bool              in_full;   /* the request that runs asked for the whole file */
-    uint64_t          written;   /* [range.begin, written) is in the partial */
+    uint64_t          asked_end; /* of the request that runs; part.end may have fallen since */
+    uint64_t          asked_at_ms;
+    uint64_t          written;   /* [part.begin, written) is in the partial */
     uint64_t          journaled; /* … and in its journal */
     uint64_t          journaled_at_ms;
     unsigned char    *gather; /* owned; bytes from `written` on */
@@ -52,6 +55,17 @@ static struct fetch_active *active_of(const struct lane_part *p)
 static uint64_t received(const struct lane_part *p)
 {
     return p->written + p->gathered;
+}
+
+static uint64_t end_of(const struct lane_part *p)
+{
+    return atomic_load_explicit(&p->part.end, memory_order_relaxed);
+}
+
+/* Another connection brings the rest; what this one asked for is not all needed any more. */
+static bool is_taken_over(const struct lane_part *p)
+{
+    return received(p) >= end_of(p) && end_of(p) != p->asked_end;
 }
 
 /* --- bytes --- */
@@ -79,16 +93,19 @@ static bool is_journal_due(const struct lane_part *p)
     return now_ms_of(p) - p->journaled_at_ms >= JOURNAL_EVERY_MS;
 }
 
+/* What arrived behind the end is somebody else's to write by now. */
 static int flush(struct lane_part *p, struct err *err)
 {
-    struct range r = {p->written, received(p)};
+    struct range r = {p->written, queue_claim(p->lane->queue, &p->part, received(p))};
 
-    if (range_is_empty(r))
+    if (range_is_empty(r)) {
+        p->gathered = 0;
         return 0;
-    if (store_partial_write(active_of(p)->partial, p->gather, p->gathered, p->written, err))
+    }
+    if (store_partial_write(active_of(p)->partial, p->gather, range_len(r), r.begin, err))
         return -1;
     if (p->hashes)
-        digest_add(&active_of(p)->hash, p->gather, p->gathered);
+        digest_add(&active_of(p)->hash, p->gather, range_len(r));
     p->written = r.end;
     p->gathered = 0;
     queue_wrote(p->lane->queue, p->part.file, r);
@@ -97,26 +114,40 @@ static int flush(struct lane_part *p, struct err *err)
     return 0;
 }
 
+/* Blocks end at multiples of their size, as file systems like it. */
+static size_t block_room(const struct lane_part *p)
+{
+    size_t block =
+        p->gather_size == GATHER_BYTES ? GATHER_BYTES - p->written % GATHER_BYTES : p->gather_size;
+
+    return block - p->gathered;
+}
+
 static int on_body(void *owner, const void *data, size_t len, struct err *err)
 {
     struct lane_part    *p = owner;
     const unsigned char *from = data;
 
-    if (len > p->part.range.end - received(p))
+    if (len > p->asked_end - received(p))
         return err_set(err, ERR_INTEGRITY,
                        "the server sends more than the %" PRIu64 " bytes of the listing",
                        p->part.file->plan->size_bytes);
+    if (!p->small)
+        atomic_fetch_add_explicit(&p->lane->queue->received_bytes, len, memory_order_relaxed);
     while (len > 0) {
-        size_t room = p->gather_size - p->gathered;
+        size_t room = block_room(p);
         size_t take = len < room ? len : room;
 
         memcpy(p->gather + p->gathered, from, take);
         p->gathered += take;
         from += take;
         len -= take;
-        if (p->gathered == p->gather_size && flush(p, err))
+        if (take == room && flush(p, err))
             return -1;
+        if (is_taken_over(p)) /* has_all: this is no failure */
+            return err_set(err, ERR_UNREACHABLE, "another connection brings the rest");
     }
+    atomic_store_explicit(&p->part.received, received(p), memory_order_relaxed);
     return 0;
 }
 
@@ -136,8 +167,12 @@ static bool wanted(void *owner, struct range *range)
     struct lane_part *p = owner;
     uint64_t          at = received(p);
 
-    p->in_full = at == 0 && p->part.range.end == p->part.file->plan->size_bytes;
-    *range = (struct range){at, p->part.range.end};
+    p->asked_at_ms = now_ms_of(p);
+    p->asked_end = end_of(p);
+    if (p->asked_end <= at) /* taken over this moment; drop_stopped will see it */
+        p->asked_end = at + 1;
+    p->in_full = at == 0 && p->asked_end == p->part.file->plan->size_bytes;
+    *range = (struct range){at, p->asked_end};
     return !p->in_full;
 }
 
@@ -145,7 +180,7 @@ static bool has_all(void *owner)
 {
     const struct lane_part *p = owner;
 
-    return received(p) == p->part.range.end;
+    return received(p) >= end_of(p);
 }
 
 static bool direct_url(void *owner, struct buf *out)
@@ -172,7 +207,7 @@ static void lost_url(void *owner, struct str url)
 static int check_length(const struct lane_part *p, const struct http_reply *reply, struct err *err)
 {
     struct str text = http_reply_header(reply, STR("content-length"));
-    uint64_t   length, want = p->part.range.end - received(p);
+    uint64_t   length, want = p->asked_end - received(p);
 
     if (!text.p) /* chunked, or a mirror that does not know; the end is checked by counting */
         return 0;
@@ -204,11 +239,11 @@ static int check_range(struct lane_part *p, const struct http_reply *reply, stru
                        "a range was asked for, and the answer (%ld) does not "
                        "say which bytes it holds",
                        reply->status);
-    if (r.begin != received(p) || r.end != p->part.range.end || total != size)
+    if (r.begin != received(p) || r.end != p->asked_end || total != size)
         return err_set(err, ERR_BAD_ANSWER,
                        "bytes %" PRIu64 "-%" PRIu64 " of %" PRIu64 " were asked for, but %" PRIu64
                        "-%" PRIu64 " of %" PRIu64 " came",
-                       received(p), p->part.range.end, size, r.begin, r.end, total);
+                       received(p), p->asked_end, size, r.begin, r.end, total);
     return 0;
 }
 
@@ -239,6 +274,8 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
     if (check_length(p, reply, err))
         return -1;
     queue_prove(p->lane->queue, p->part.file);
+    if (!p->small)
+        queue_measured_gap(p->lane->queue, now_ms_of(p) - p->asked_at_ms);
     return 0;
 }
 
@@ -249,16 +286,32 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
     (void)reply;
     if (flush(p, err) || journal(p, err))
         return -1;
-    if (p->written < p->part.range.end)
+    if (p->written < end_of(p))
         return err_set(err, ERR_UNREACHABLE,
                        "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
-                       p->written - p->part.range.begin, range_len(p->part.range));
+                       p->written - p->part.begin, p->asked_end - p->part.begin);
     return 0;
 }
 
 /* --- beginning and ending a part --- */
 
 static void on_end(void *owner, const struct err *err);
+
+/* Whoever serves others of our connections, but not this one, has too many of them. */
+static bool is_refusal(const struct lane_part *p, const struct err *err, bool at_hub)
+{
+    return !p->small && !at_hub &&
+           (err->http_status == 403 || err->http_status == 429 || err->http_status == 503);
+}
+
+static void on_retry(void *owner, const struct err *err, uint64_t wait_ms, bool at_hub)
+{
+    struct lane_part *p = owner;
+
+    (void)wait_ms;
+    if (is_refusal(p, err, at_hub))
+        atomic_fetch_add(&p->lane->queue->refused, 1);
+}
 
 static const struct transfer_ops ops = {
     .make_url = make_url,
@@ -270,38 +323,50 @@ static const struct transfer_ops ops = {
     .on_reply = on_reply,
     .on_body = on_body,
     .on_complete = on_complete,
+    .on_retry = on_retry,
     .on_end = on_end,
 };
 
-static void begin_part(struct lane *lane, bool small, const struct part *part)
+/* lane->spare has been filled by the queue. */
+static void begin_part(struct lane *lane, bool small)
 {
-    struct lane_part       *p = mem_alloc(sizeof(*p));
-    const struct spec_repo *repo = part->file->place->repo;
-    uint64_t                len = range_len(part->range);
+    struct lane_part       *p = lane->spare;
+    const struct spec_repo *repo = p->part.file->place->repo;
+    uint64_t                len = end_of(p) - p->part.begin;
 
+    lane->spare = NULL;
     p->lane = lane;
-    p->part = *part;
     p->small = small;
-    p->written = p->journaled = part->range.begin;
+    p->written = p->journaled = p->part.begin;
     p->gather_size = len < GATHER_BYTES ? (size_t)len : GATHER_BYTES;
     p->gather = mem_alloc(p->gather_size);
     p->journaled_at_ms = now_ms_of(p);
-    p->hashes = queue_hash_take(lane->queue, part->file, part->range.begin);
+    p->hashes = queue_hash_take(lane->queue, p->part.file, p->part.begin);
     p->transfer = (struct transfer){
         .ops = &ops,
         .owner = p,
         .type = repo->type,
         .id = repo->id,
         .revision = repo->revision,
-        .path = part->file->plan->path,
+        .path = p->part.file->plan->path,
         .bucket = GATE_RESOLVERS,
         .is_bulk = !small,
-        .endpoint = part->file->endpoint,
+        .endpoint = p->part.file->endpoint,
     };
     p->next = lane->part;
     lane->part = p;
     *(small ? &lane->small_count : &lane->bulk_count) += 1;
     transfer_start(&lane->loop, &p->transfer);
+}
+
+static bool take_part(struct lane *lane, bool small, const struct part *after)
+{
+    if (!lane->spare)
+        lane->spare = mem_alloc(sizeof(*lane->spare));
+    if (queue_take(lane->queue, small, after, &lane->spare->part) <= 0)
+        return false;
+    begin_part(lane, small);
+    return true;
 }
 
 static void unlink_part(struct lane_part *p)
@@ -341,8 +406,11 @@ static void on_end(void *owner, const struct err *err)
     struct lane_part *p = owner;
     struct lane      *lane = p->lane;
 
-    if (err && !queue_must_stop(lane->queue, p->part.file) &&
-        !(err->kind == ERR_INTEGRITY && queue_start_from_scratch(lane->queue, p->part.file)))
+    if (err && is_refusal(p, err, p->transfer.failed_at_hub) &&
+        atomic_load(&lane->queue->target) > 1)
+        atomic_fetch_add(&lane->queue->refused, 1); /* fewer will be tried before it is for good */
+    else if (err && !queue_must_stop(lane->queue, p->part.file) &&
+             !(err->kind == ERR_INTEGRITY && queue_start_from_scratch(lane->queue, p->part.file)))
         queue_fail(lane->queue, p->part.file, err);
     give_back(p);
     if (!err)
@@ -370,30 +438,39 @@ static bool has_room(const struct lane *lane, const struct lane_part *ending, bo
            count - (ending && ending->small == small) < limit;
 }
 
+/* This lane's share of the connections for bulk as they are wanted now. */
+static unsigned bulk_limit(const struct lane *lane)
+{
+    unsigned target = atomic_load(&lane->queue->target);
+
+    return target / lane->limits.lanes + (lane->limits.lane < target % lane->limits.lanes);
+}
+
 static void take_more(struct lane *lane, const struct lane_part *after)
 {
     const struct lane_limits *limits = &lane->limits;
     const struct part        *before = after && !after->small ? &after->part : NULL;
-    struct part               part;
 
-    while (has_room(lane, after, true, limits->small) &&
-           queue_take(lane->queue, true, NULL, &part) > 0)
-        begin_part(lane, true, &part);
-    while (has_room(lane, after, false, limits->bulk) &&
-           queue_take(lane->queue, false, before, &part) > 0)
-        begin_part(lane, false, &part);
+    while (has_room(lane, after, true, limits->small) && take_part(lane, true, NULL))
+        ;
+    while (has_room(lane, after, false, bulk_limit(lane)) && take_part(lane, false, before))
+        before = NULL;
     while (has_room(lane, after, true, limits->requests) && /* what no large file wants */
-           queue_take(lane->queue, true, NULL, &part) > 0)
-        begin_part(lane, true, &part);
+           take_part(lane, true, NULL))
+        ;
 }
 
+/* Parts whose file is given up, whose bytes another brings by now, and the newest of those that are
+ * more than are wanted. */
 static void drop_stopped(struct lane *lane)
 {
+    unsigned          limit = bulk_limit(lane);
     struct lane_part *next;
 
     for (struct lane_part *p = lane->part; p; p = next) {
         next = p->next;
-        if (queue_must_stop(lane->queue, p->part.file))
+        if (queue_must_stop(lane->queue, p->part.file) || is_taken_over(p) ||
+            (!p->small && lane->bulk_count > limit))
             drop_part(p);
     }
 }
@@ -416,6 +493,7 @@ static void *lane_main(void *arg)
     }
     while (lane->part)
         drop_part(lane->part);
+    free(lane->spare);
     atomic_fetch_sub(&lane->queue->active_requests, (unsigned)counted);
     return NULL;
 }

@@ -4,11 +4,11 @@
 
 #include "fetch_queue.h"
 
-/* Shares of the whole run's limits; at least 1 each. */
+/* A lane's share of the whole run's limits. Those for bulk follow the queue's target. */
 struct lane_limits {
-    unsigned requests; /* at a time, in all */
-    unsigned small;    /* of these, for files up to FETCH_SMALL_BYTES while there are others … */
-    unsigned bulk;     /* … and for the others */
+    unsigned lane, lanes; /* which of how many */
+    unsigned requests;    /* at a time, in all */
+    unsigned small;       /* of these, for files up to FETCH_SMALL_BYTES while there are others */
 };
 
 struct lane; /* heap; one thread */

@@ -6,11 +6,6 @@
 
 #include "fetch_queue_internal.h"
 
-enum {
-    PART_MIN_BYTES = 8 * 1024 * 1024,
-    PART_MAX_BYTES = 64 * 1024 * 1024,
-};
-
 /* --- small helpers under the lock --- */
 
 void queue_active_free(struct fetch_file *f)
@@ -36,17 +31,6 @@ static void wake_lanes(struct queue *q)
 static bool gives_up(const struct queue *q, const struct fetch_file *f)
 {
     return atomic_load(&q->stopping) || f->place->failed;
-}
-
-static uint64_t part_bytes_for(const struct queue *q, uint64_t size_bytes)
-{
-    uint64_t bytes = size_bytes / (2u * q->connections);
-
-    if (q->part_bytes)
-        return q->part_bytes;
-    if (bytes < PART_MIN_BYTES)
-        return PART_MIN_BYTES;
-    return bytes > PART_MAX_BYTES ? PART_MAX_BYTES : bytes;
 }
 
 static void close_open(struct queue *q, struct fetch_file *f)
@@ -205,20 +189,23 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
 }
 
 /* The next untaken piece of an open file at or after `from`. */
-static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, struct range *out)
+static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, struct part *out)
 {
     struct fetch_active *a = f->active;
-    uint64_t             size = f->plan->size_bytes, max = part_bytes_for(q, size);
+    uint64_t             size = f->plan->size_bytes, max;
     struct range         gap;
 
     if (a->must_restart || gives_up(q, f) || (a->parts_out && !f->place->is_proven) ||
         !range_set_next_gap(&a->taken, (struct range){from, size}, &gap))
         return false;
+    max = queue_part_bytes_locked(q, size - range_set_bytes(&a->taken));
     if (!a->in_one_piece && range_len(gap) > max + max / 4) /* no crumbs at the end */
         gap.end = gap.begin + max;
     range_set_add(&a->taken, gap);
     a->parts_out++;
-    *out = gap;
+    out->file = f;
+    out->begin = gap.begin;
+    atomic_store(&out->end, gap.end);
     return true;
 }
 
@@ -240,10 +227,7 @@ static bool help_locked(struct queue *q, struct part *out)
             best = f;
         }
     }
-    if (!best || !cut_locked(q, best, 0, &out->range))
-        return false;
-    out->file = best;
-    return true;
+    return best && cut_locked(q, best, 0, out);
 }
 
 /* A scout goes ahead: until a byte of a place has arrived, one request for it is out. If it is gated,
@@ -306,8 +290,7 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
         queue_fail_locked(q, f, &err);
         return 0;
     }
-    out->file = f;
-    if (cut_locked(q, f, 0, &out->range))
+    if (cut_locked(q, f, 0, out))
         return 1;
     f->place->has_scout = false; /* it asks for nothing: another may go */
     if (gives_up(q, f))
@@ -319,15 +302,14 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
 
 int queue_take(struct queue *q, bool small, const struct part *after, struct part *out)
 {
-    int got = 0;
+    uint64_t end = after ? atomic_load(&after->end) : 0;
+    int      got = 0;
 
     pthread_mutex_lock(&q->lock);
+    out->silent_times = 0;
     if (after && after->file->state == FILE_ACTIVE && after->file->active &&
-        range_set_front(&after->file->active->taken, after->range.begin) == after->range.end &&
-        cut_locked(q, after->file, after->range.end, &out->range)) {
-        out->file = after->file;
-        got = 1;
-    }
+        range_set_front(&after->file->active->taken, after->begin) == end)
+        got = cut_locked(q, after->file, end, out);
     while (!got && !atomic_load(&q->stopping) && q->finishing < q->finishing_limit) {
         struct fetch_file *f = NULL;
 
@@ -339,6 +321,12 @@ int queue_take(struct queue *q, bool small, const struct part *after, struct par
     }
     if (!got && !small && !atomic_load(&q->stopping))
         got = help_locked(q, out);
+    if (got && !small)
+        q->idle_at_ms = 0;
+    else if (!small && !atomic_load(&q->stopping))
+        got = queue_take_over_locked(q, out);
+    if (got)
+        queue_part_begin_locked(q, out);
     pthread_mutex_unlock(&q->lock);
     return got;
 }
@@ -420,19 +408,22 @@ void queue_go_on_locked(struct queue *q, struct fetch_file *f)
         consider_finishing_locked(q, f);
 }
 
-void queue_give_back(struct queue *q, const struct part *part, uint64_t got)
+void queue_give_back(struct queue *q, struct part *part, uint64_t got)
 {
     struct fetch_file   *f = part->file;
     struct fetch_active *a = f->active;
     struct range_set     taken = {0};
+    uint64_t             end;
 
     pthread_mutex_lock(&q->lock);
+    queue_part_end_locked(q, part);
     a->parts_out--;
-    if (got < part->range.end) { /* somebody else may have the rest */
+    end = atomic_load(&part->end);
+    if (got < end) { /* somebody else may have the rest */
         for (size_t i = 0; i < a->taken.count; i++) {
             struct range r = a->taken.item[i];
             struct range before = {r.begin, r.end < got ? r.end : got};
-            struct range behind = {r.begin > part->range.end ? r.begin : part->range.end, r.end};
+            struct range behind = {r.begin > end ? r.begin : end, r.end};
 
             range_set_add(&taken, before);
             range_set_add(&taken, behind);

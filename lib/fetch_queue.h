@@ -48,9 +48,18 @@ struct fetch_file {
     bool                    in_finish_list, in_one_piece;
 };
 
+/* What one connection brings of a file: [begin, end). The queue knows it from queue_take to
+ * queue_give_back; it stays at its address. */
 struct part {
     struct fetch_file *file;
-    struct range       range;
+    uint64_t           begin;
+    _Atomic uint64_t   end; /* written under the lock; falls when another takes over the rest */
+    _Atomic uint64_t   received; /* the lane's: bytes before this have arrived */
+    /* The queue's. */
+    struct part *next;
+    uint64_t     claimed; /* bytes before this are the part's for good: being written, or written */
+    uint64_t     begun_at_ms, heard_at_ms, sampled_at_ms, sampled, rate_bytes_per_s;
+    unsigned     silent_times; /* how often its bytes were taken over from a silent part */
 };
 
 struct queue {
@@ -69,13 +78,20 @@ struct queue {
     struct fetch_file     **open; /* owned; bulk files that are ACTIVE */
     size_t                  open_count, open_limit;
     struct fetch_file      *finish_head, **finish_tail;
-    size_t                  finishing;   /* files that are FINISHING with their partial open */
-    size_t                  left;        /* files neither DONE nor FAILED */
-    uint64_t                part_bytes;  /* 0: by size of the file */
-    unsigned                small_limit; /* requests for small files at a time */
-    unsigned     finishing_limit; /* each has a descriptor; slow disks must hold the network back */
-    unsigned     connections;
-    _Atomic bool stopping;            /* everybody out; partials stay */
+    size_t                  finishing;  /* files that are FINISHING with their partial open */
+    size_t                  left;       /* files neither DONE nor FAILED */
+    struct part            *part;       /* list: those that are out */
+    uint64_t                part_bytes; /* set by the user; 0: by what is measured */
+    uint64_t                gap_ms,
+        rate_bytes_per_s;     /* from request to first byte; of one connection; 0 unknown */
+    uint64_t idle_at_ms;      /* since when nothing of large files is left to begin; 0 */
+    unsigned small_limit;     /* requests for small files at a time */
+    unsigned finishing_limit; /* each has a descriptor; slow disks must hold the network back */
+    unsigned connections;     /* for bulk, at most … */
+    _Atomic unsigned target;  /* … and now */
+    _Atomic unsigned refused; /* connections, since the pace looked */
+    _Atomic uint64_t received_bytes;  /* of bulk, since the start */
+    _Atomic bool     stopping;        /* everybody out; partials stay */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
     struct http    **lane_http;       /* to wake them; owned array */
     size_t           lane_count;
@@ -88,15 +104,21 @@ void queue_release(struct queue *q); /* after all threads are gone */
 /* The next piece of work. `after`: the part just finished on this connection, or NULL; its file is
  * gone on with where it stopped, so that bytes arrive in file order. 1 a part, 0 nothing for now.
  * Opening a partial may fail: then that file has failed and the search goes on. */
-int  queue_take(struct queue *q, bool small, const struct part *after, struct part *out);
-bool queue_is_over(struct queue *q);
+int queue_take(struct queue *q, bool small, const struct part *after, struct part *out);
+/* Before bytes up to `upto` are written: how far they are this part's to write (`upto` or less). */
+uint64_t queue_claim(struct queue *q, struct part *part, uint64_t upto);
+/* The pause between a request and its first byte, which tells how large parts should be. */
+void queue_measured_gap(struct queue *q, uint64_t gap_ms);
+/* Several times a second: how fast each part is. Returns how many parts of large files get bytes. */
+unsigned queue_sample(struct queue *q);
+bool     queue_is_over(struct queue *q);
 
 /* Bytes of the part that were written ([range.begin, end)); the part goes on. */
 void queue_wrote(struct queue *q, struct fetch_file *file, struct range r);
 /* The file's place answers us: others of it may begin. */
 void queue_prove(struct queue *q, struct fetch_file *file);
 /* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
-void queue_give_back(struct queue *q, const struct part *part, uint64_t got);
+void queue_give_back(struct queue *q, struct part *part, uint64_t got);
 /* May this part hash the bytes it brings? Then it must call queue_hash_done. */
 bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at);
 void queue_hash_done(struct queue *q, struct fetch_file *file);

@@ -6,8 +6,8 @@
 #include "fetch_queue_internal.h"
 
 enum {
-    CONNECTIONS_AUTO = 16, /* for bulk */
-    SMALL_AUTO = 32,
+    CONNECTIONS_AUTO = 64, /* for bulk, at most: fetch_pace.c finds out how many of them pay */
+    SMALL_AUTO = 64,
     OPEN_FILES_AUTO = 16,
     FINISHING_AUTO = 128,
     OTHER_DESCRIPTORS = 40, /* folders, leases, libcurl's own */
@@ -126,6 +126,7 @@ int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct f
     q->bulk = mem_alloc(n * sizeof(struct fetch_file *));
     q->again = mem_alloc(n * sizeof(struct fetch_file *));
     q->connections = capped(spec->connections ? spec->connections : CONNECTIONS_AUTO);
+    atomic_store(&q->target, q->connections);
     q->small_limit = capped(SMALL_AUTO);
     q->open_limit = capped(spec->files ? spec->files : OPEN_FILES_AUTO);
     q->finishing_limit = capped(FINISHING_AUTO);

@@ -1,6 +1,7 @@
 /* fetch_queue_internal.h: what the files of the queue share. All of it expects the queue's lock.
  *
  *   fetch_queue.c         states, and the parts that lanes take and give back
+ *   fetch_queue_part.c    their size, their speed, and who takes over from whom
  *   fetch_queue_init.c    from a plan to a queue
  *   fetch_queue_finish.c  the side of finishers and the syncer */
 #ifndef HFI_FETCH_QUEUE_INTERNAL_H
@@ -17,5 +18,13 @@ void queue_fail_locked(struct queue *q, struct fetch_file *f, const struct err *
 void queue_restart_locked(struct queue *q, struct fetch_file *f);
 /* A part, a finisher or the syncer has let go of the file: what comes next? */
 void queue_go_on_locked(struct queue *q, struct fetch_file *f);
+
+/* --- fetch_queue_part.c --- */
+/* How much of the left_bytes of a file that nobody has is one part. */
+uint64_t queue_part_bytes_locked(const struct queue *q, uint64_t left_bytes);
+void     queue_part_begin_locked(struct queue *q, struct part *part);
+void     queue_part_end_locked(struct queue *q, struct part *part);
+/* For a connection that finds nothing else: a share of the part that would be ready last. */
+bool queue_take_over_locked(struct queue *q, struct part *out);
 
 #endif

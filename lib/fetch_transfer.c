@@ -272,6 +272,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
     struct retry_policy  policy = {env->spec->retry_attempts, env->spec->retry_max_wait_ms};
     struct retry_verdict verdict;
 
+    t->failed_at_hub = at_hub;
     if (t->new_bytes) {
         t->failures = 0;
         t->renewals = 0;
@@ -302,7 +303,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
     if (verdict.again) {
         log_retry(t, err, "trying again", verdict.wait_ms);
         if (t->ops->on_retry)
-            t->ops->on_retry(t->owner, err, verdict.wait_ms);
+            t->ops->on_retry(t->owner, err, verdict.wait_ms, at_hub);
         try_again(t, verdict.wait_ms);
     } else if (may_change_endpoint(t, err->kind)) {
         log_retry(t, err, "going on to the next endpoint", 0);

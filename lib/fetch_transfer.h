@@ -52,7 +52,7 @@ struct transfer_ops {
     int (*on_body)(void *owner, const void *data, size_t len, struct err *err);
     int (*on_complete)(void *owner, const struct http_reply *reply, struct err *err);
     /* It will be tried again after wait_ms. Optional. */
-    void (*on_retry)(void *owner, const struct err *err, uint64_t wait_ms);
+    void (*on_retry)(void *owner, const struct err *err, uint64_t wait_ms, bool at_hub);
     /* The end; err is NULL on success. The transfer is out of the loop already and may be freed. */
     void (*on_end)(void *owner, const struct err *err);
 };
@@ -83,7 +83,8 @@ struct transfer {
     unsigned              token_version; /* of the token it sent */
     uint64_t              new_bytes;     /* of accepted bodies, since the last failure */
     bool                  sent_token, accepted;
-    struct buf            error_body;
+    bool       failed_at_hub; /* the last failure came from the endpoint, not from storage */
+    struct buf error_body;
 };
 
 struct transfer_loop {

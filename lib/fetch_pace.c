@@ -1,0 +1,236 @@
+/* fetch_pace.c: see fetch_pace.h. */
+#include "fetch_pace.h"
+
+enum {
+    SETTLE_MS = 500,      /* a new level needs handshakes and slow start … */
+    SETTLE_MAX_MS = 3000, /* … which may take long far away */
+    WINDOW_MS = 1000,
+    PROBE_FIRST_MS = 5000,
+    PROBE_LAST_MS = 30000,
+    FALLS_TO_RETREAT = 3,
+    REFUSED_QUIET_MS = 1000, /* refusals of one moment are one */
+    REFUSED_GROW_MS = 60000, /* after which the cap may grow again */
+};
+
+static unsigned at_most(unsigned n, unsigned max)
+{
+    return n < max ? n : max;
+}
+
+static unsigned step_of(unsigned level)
+{
+    return level / 8 > 2 ? level / 8 : 2;
+}
+
+static void begin_level(struct pace *p, unsigned level, uint64_t now_ms, const char *why)
+{
+    p->target = level < 1 ? 1 : at_most(level, p->cap);
+    p->level_at_ms = now_ms;
+    p->in_window = false;
+    p->why = why;
+}
+
+static void hold(struct pace *p, uint64_t now_ms, const char *why)
+{
+    p->phase = PACE_HOLD;
+    p->held_at_ms = now_ms;
+    p->falls = 0;
+    begin_level(p, p->good, now_ms, why);
+}
+
+void pace_init(struct pace *pace, unsigned start, unsigned cap, bool fixed, uint64_t now_ms)
+{
+    *pace = (struct pace){.cap = cap ? cap : 1, .probe_every_ms = PROBE_FIRST_MS};
+    pace->most = pace->cap;
+    pace->phase = fixed ? PACE_FIXED : PACE_RAMP;
+    begin_level(pace, fixed ? pace->cap : start, now_ms, "start");
+    pace->good = pace->target;
+}
+
+/* --- what a window says, phase by phase --- */
+
+static void search(struct pace *p, uint64_t now_ms)
+{
+    unsigned gap = p->bad - p->good, fine = p->good / 4 > 2 ? p->good / 4 : 2;
+
+    if (gap <= fine) {
+        hold(p, now_ms, "found");
+        return;
+    }
+    p->phase = PACE_SEARCH;
+    begin_level(p, p->good + gap / 2, now_ms, "between");
+}
+
+static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    bool better = rate > p->good_rate + p->good_rate / 10;
+
+    if (rate == 0)
+        return; /* the first byte is still to come */
+    if (better) {
+        p->good = p->target;
+        p->good_rate = rate;
+        if (p->target >= p->cap)
+            hold(p, now_ms, "as many as may be");
+        else
+            begin_level(p, p->target * 2, now_ms, "more bring more");
+        return;
+    }
+    p->bad = p->target;
+    search(p, now_ms);
+}
+
+static void after_search(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    if (rate > p->good_rate + p->good_rate / 20) {
+        p->good = p->target;
+        p->good_rate = rate;
+    } else {
+        p->bad = p->target;
+    }
+    search(p, now_ms);
+}
+
+static void after_probe(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    bool accept = p->probe_down ? rate >= p->good_rate - p->good_rate / 20
+                                : rate > p->good_rate + p->good_rate / 20;
+
+    if (accept) {
+        p->good = p->target;
+        p->good_rate = rate;
+        p->probe_every_ms = PROBE_FIRST_MS;
+        hold(p, now_ms, "the probe is as good");
+        return;
+    }
+    p->probe_down = !p->probe_down;
+    p->probe_every_ms =
+        p->probe_every_ms * 2 > PROBE_LAST_MS ? PROBE_LAST_MS : p->probe_every_ms * 2;
+    hold(p, now_ms, "the probe is worse");
+}
+
+/* While fewer bring as much, the fall was of our making: on to half again. */
+static void after_retreat(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    bool as_good = rate + rate / 4 >= p->before;
+
+    p->probe_every_ms = PROBE_FIRST_MS;
+    p->good_rate = as_good ? rate : p->before; /* the path is what it is now */
+    if (as_good) {
+        p->good = p->target;
+        p->before = rate;
+    }
+    if (as_good && p->target > 1)
+        begin_level(p, p->target / 2, now_ms, "fewer are as good");
+    else
+        hold(p, now_ms, "fewer are worse");
+}
+
+static void probe(struct pace *p, uint64_t now_ms)
+{
+    unsigned step = step_of(p->target);
+
+    if (p->cap == 1)
+        return;
+    if (p->target >= p->cap || p->target == 1)
+        p->probe_down = p->target > 1;
+    p->phase = PACE_PROBE;
+    if (p->probe_down)
+        begin_level(p, p->target > step ? p->target - step : 1, now_ms, "are fewer as good?");
+    else
+        begin_level(p, p->target + step, now_ms, "do more bring more?");
+}
+
+static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    p->falls = rate < p->good_rate / 2 ? p->falls + 1 : 0;
+    if (p->good_rate == 0 || (p->falls >= FALLS_TO_RETREAT && p->target == 1)) {
+        p->good_rate = rate;
+        p->falls = 0;
+    }
+    if (p->falls >= FALLS_TO_RETREAT) {
+        p->before = rate;
+        p->phase = PACE_RETREAT;
+        begin_level(p, p->target / 2, now_ms, "half of it is gone");
+        return;
+    }
+    if (p->falls == 0)
+        p->good_rate = (p->good_rate * 3 + rate) / 4;
+    if (p->falls || now_ms - p->held_at_ms < p->probe_every_ms)
+        return;
+    probe(p, now_ms);
+}
+
+/* --- the clock --- */
+
+static void judge(struct pace *p, uint64_t rate, uint64_t now_ms)
+{
+    switch (p->phase) {
+    case PACE_FIXED: break;
+    case PACE_RAMP: after_ramp(p, rate, now_ms); break;
+    case PACE_SEARCH: after_search(p, rate, now_ms); break;
+    case PACE_HOLD: after_hold(p, rate, now_ms); break;
+    case PACE_PROBE: after_probe(p, rate, now_ms); break;
+    case PACE_RETREAT: after_retreat(p, rate, now_ms); break;
+    }
+}
+
+static bool is_settled(const struct pace *p, uint64_t now_ms, unsigned active)
+{
+    uint64_t age = now_ms - p->level_at_ms;
+
+    return age >= SETTLE_MAX_MS || (age >= SETTLE_MS && active >= p->target - p->target / 8);
+}
+
+bool pace_tick(struct pace *pace, uint64_t now_ms, uint64_t received_bytes, unsigned active)
+{
+    unsigned before = pace->target;
+    uint64_t ms;
+
+    if (pace->cap < pace->most && now_ms - pace->refused_at_ms >= REFUSED_GROW_MS) {
+        pace->cap++;
+        pace->refused_at_ms = now_ms;
+    }
+    if (pace->phase == PACE_FIXED) {
+        pace->target = pace->cap;
+        pace->why = "refused long ago";
+        return pace->target != before;
+    }
+    if (active < pace->target / 2 + 1) { /* the end of the work, or a wait: nothing to learn */
+        pace->in_window = false;
+        return false;
+    }
+    if (!pace->in_window) {
+        if (!is_settled(pace, now_ms, active))
+            return false;
+        pace->in_window = true;
+        pace->window_at_ms = now_ms;
+        pace->window_bytes = received_bytes;
+        return false;
+    }
+    ms = now_ms - pace->window_at_ms;
+    if (ms < WINDOW_MS)
+        return false;
+    pace->in_window = false;
+    judge(pace, (received_bytes - pace->window_bytes) * 1000 / ms, now_ms);
+    return pace->target != before;
+}
+
+bool pace_refused(struct pace *pace, uint64_t now_ms)
+{
+    unsigned before = pace->target;
+
+    if (pace->cap < pace->most && now_ms - pace->refused_at_ms < REFUSED_QUIET_MS)
+        return false;
+    pace->refused_at_ms = now_ms;
+    if (pace->target == 1)
+        return false;
+    pace->cap = pace->target / 2;
+    pace->good = at_most(pace->good, pace->cap);
+    pace->good_rate = 0; /* that was with more of them */
+    if (pace->phase == PACE_FIXED)
+        begin_level(pace, pace->cap, now_ms, "refused");
+    else
+        hold(pace, now_ms, "refused");
+    return pace->target != before;
+}
