@@ -4,10 +4,12 @@ VERSION := 0.1.0
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
 # musl is the product; asan and tsan are the same sources against this machine's libc.
-# make ARCH=arm64 crosses: build/arm64/hf-init.
+# make ARCH=arm64 crosses: build/arm64/hf-init. make CRYPTO=stock takes AES-GCM and hashes from mbedTLS
+# instead of libgcrypt, to be measured against: build/stock/hf-init.
 VARIANT ?= musl
 CROSS   := $(if $(filter arm64 aarch64,$(ARCH)),aarch64-linux-gnu-)
-OUT     := build$(if $(CROSS),/arm64)
+CRYPTO  :=
+OUT     := build$(if $(CROSS),/arm64)$(addprefix /,$(CRYPTO))
 B       := $(OUT)/$(VARIANT)
 LIB     := $(patsubst %.c,$B/%.o,$(wildcard lib/*.c))
 CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
@@ -19,7 +21,7 @@ ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
   ifeq ($(origin CC),default)
     CC := $(CROSS)gcc
   endif
-  ENV := CC='$(CC)' ARCH='$(ARCH)' $(if $(DEPS_CACHE),DEPS_CACHE='$(DEPS_CACHE)')
+  ENV := CC='$(CC)' ARCH='$(ARCH)' CRYPTO='$(CRYPTO)' $(if $(DEPS_CACHE),DEPS_CACHE='$(DEPS_CACHE)')
   ifneq ($(shell $(ENV) deps/setup build >&2 && echo done),done)
     $(error set-up failed)
   endif

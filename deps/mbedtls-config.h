@@ -42,9 +42,6 @@
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
 #define MBEDTLS_SHA512_C
-#if defined(__aarch64__)
-#define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
-#endif
 #define MBEDTLS_HKDF_C
 #define MBEDTLS_HMAC_DRBG_C             /* deterministic ECDSA */
 
@@ -102,6 +99,10 @@
 #define MBEDTLS_PSA_CRYPTO_C
 #define MBEDTLS_PSA_KEY_STORE_DYNAMIC   /* each TLS 1.3 handshake holds a key; a fixed store has 32 places */
 
-/* ---- our own kernels ----
- * A replacement (MBEDTLS_GCM_ALT, MBEDTLS_SHA256_ALT) is switched on here, and its source and
- * gcm_alt.h / sha256_alt.h are added to build_mbedtls() in deps/build. */
+/* ---- libgcrypt's kernels, see mbedtls_alt.c; without them with make CRYPTO=stock ---- */
+#ifndef HF_STOCK_CRYPTO
+#define MBEDTLS_GCM_ALT
+#define MBEDTLS_SHA256_PROCESS_ALT
+#elif defined(__aarch64__)
+#define MBEDTLS_SHA256_USE_ARMV8_A_CRYPTO_IF_PRESENT
+#endif
