@@ -26,28 +26,40 @@ static const struct {
     {"portable code", {"all"}},
 };
 
+static inline void check_level(const char *name, const char *const *denied, void (*tests)(void))
+{
+    int   status = -1;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0) {
+        check_state.passed = check_state.failed = 0;
+        for (; denied && *denied; denied++) {
+            gcry_control(GCRYCTL_DISABLE_HWF, *denied, NULL);
+            if (strcmp(*denied, "all") == 0)
+                CHECK(!strchr(hf_kernels_name(), '(')); /* it was denied in time */
+        }
+        tests();
+        fflush(NULL);
+        _exit(check_state.failed ? 1 : check_state.passed ? 0 : 2);
+    }
+    waitpid(child, &status, 0);
+    check_row(name);
+    CHECK_U64((uint64_t)status, 0);
+    check_row(NULL);
+}
+
 static inline void check_at_every_level(void (*tests)(void))
 {
-    for (size_t i = 0; i < CHECK_COUNT(levels); i++) {
-        int   status = -1;
-        pid_t child;
+    for (size_t i = 0; i < CHECK_COUNT(levels); i++)
+        check_level(levels[i].name, levels[i].denied, tests);
+}
 
-        fflush(NULL);
-        child = fork();
-        if (child == 0) {
-            for (size_t k = 0; levels[i].denied[k]; k++)
-                gcry_control(GCRYCTL_DISABLE_HWF, levels[i].denied[k], NULL);
-            tests();
-            if (levels[i].denied[0] && strcmp(levels[i].denied[0], "all") == 0)
-                CHECK(!strchr(hf_kernels_name(), '(')); /* it was denied in time */
-            fflush(NULL);
-            _exit(check_state.failed ? 1 : check_state.passed ? 0 : 2);
-        }
-        waitpid(child, &status, 0);
-        check_row(levels[i].name);
-        CHECK_U64((uint64_t)status, 0);
-        check_row(NULL);
-    }
+/* In a process of its own, where nothing was asked of libgcrypt yet. */
+static inline void check_in_child(const char *name, void (*tests)(void))
+{
+    check_level(name, NULL, tests);
 }
 
 #endif
