@@ -18,31 +18,48 @@ struct arena_block {
     _Alignas(ALIGNMENT) unsigned char data[];
 };
 
-void *arena_alloc(struct arena *a, size_t size)
+/* `size` bytes of the newest block, after those in use and what alignment asks for. */
+static void *cut(struct arena *a, size_t size, size_t alignment)
 {
     struct arena_block *block = a->head;
-    size_t              need;
-    void               *p;
+    size_t              begin = 0, end;
 
-    if (__builtin_add_overflow(size, (size_t)ALIGNMENT - 1, &need))
+    if (block)
+        begin = (block->used + alignment - 1) & ~(alignment - 1);
+    if (__builtin_add_overflow(begin, size, &end) || size > SIZE_MAX - sizeof(*block))
         die("out of memory (%zu bytes)", size);
-    need &= ~(size_t)(ALIGNMENT - 1);
-    if (!block || block->size - block->used < need) {
-        size_t payload = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+    if (!block || end > block->size) {
+        size_t payload = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+
         block = mem_alloc(sizeof(*block) + payload);
         block->size = payload;
         block->next = a->head;
         a->head = block;
         a->total_bytes += sizeof(*block) + payload;
+        begin = 0;
+        end = size;
     }
-    p = block->data + block->used;
-    block->used += need;
-    return p;
+    block->used = end;
+    return block->data + begin;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return cut(a, size, ALIGNMENT);
+}
+
+void *arena_bytes(struct arena *a, const void *data, size_t len)
+{
+    void *copy = cut(a, len, 1);
+
+    if (len)
+        memcpy(copy, data, len);
+    return copy;
 }
 
 char *arena_strdup(struct arena *a, struct str s)
 {
-    char *copy = arena_alloc(a, s.len + 1);
+    char *copy = cut(a, s.len + 1, 1);
 
     if (s.len)
         memcpy(copy, s.p, s.len);
@@ -72,14 +89,27 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return p;
 }
 
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){a->head, a->head ? a->head->used : 0};
+}
+
+void arena_rewind(struct arena *a, struct arena_mark mark)
+{
+    while (a->head != mark.head) {
+        struct arena_block *block = a->head;
+
+        a->head = block->next;
+        a->total_bytes -= sizeof(*block) + block->size;
+        free(block);
+    }
+    if (mark.head) { /* what is handed out is zeroed, the second time too */
+        memset(mark.head->data + mark.used, 0, mark.head->used - mark.used);
+        mark.head->used = mark.used;
+    }
+}
+
 void arena_release(struct arena *a)
 {
-    struct arena_block *block = a->head;
-
-    while (block) {
-        struct arena_block *next = block->next;
-        free(block);
-        block = next;
-    }
-    *a = (struct arena){0};
+    arena_rewind(a, (struct arena_mark){0});
 }

@@ -14,10 +14,20 @@ struct arena {
     size_t              total_bytes; /* taken from the system so far */
 };
 
-void      *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type; never NULL */
+void *arena_alloc(struct arena *a, size_t size); /* zeroed, aligned for any type; never NULL */
+/* Texts and other bytes lie side by side, without the gaps of alignment. */
+void      *arena_bytes(struct arena *a, const void *data, size_t len);
 char      *arena_strdup(struct arena *a, struct str s); /* adds a NUL */
 struct str arena_str(struct arena *a, struct str s);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void  arena_release(struct arena *a);
+
+/* Takes back all that was handed out since the mark was made. The empty mark {0} takes back all. */
+struct arena_mark {
+    struct arena_block *head;
+    size_t              used;
+};
+struct arena_mark arena_mark(const struct arena *a);
+void              arena_rewind(struct arena *a, struct arena_mark mark);
 
 #endif

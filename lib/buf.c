@@ -103,6 +103,32 @@ bool buf_add_char(struct buf *b, char c)
     return buf_add(b, &c, 1);
 }
 
+bool buf_add_hex(struct buf *b, const void *bytes, size_t count)
+{
+    static const char    digit[] = "0123456789abcdef";
+    const unsigned char *byte = bytes;
+
+    if (count > SIZE_MAX / 2 || !reserve(b, 2 * count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        b->p[b->len++] = digit[byte[i] >> 4];
+        b->p[b->len++] = digit[byte[i] & 15];
+    }
+    b->p[b->len] = '\0';
+    return true;
+}
+
+bool buf_add_u64(struct buf *b, uint64_t n)
+{
+    char   text[20];
+    size_t at = sizeof(text);
+
+    do
+        text[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    return buf_add(b, text + at, sizeof(text) - at);
+}
+
 bool buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;

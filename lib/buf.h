@@ -27,6 +27,8 @@ void buf_clear(struct buf *b); /* keeps the memory */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, struct str s);
 bool buf_add_char(struct buf *b, char c);
+bool buf_add_hex(struct buf *b, const void *bytes, size_t count); /* lower case */
+bool buf_add_u64(struct buf *b, uint64_t n);                      /* decimal */
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct str  buf_view(const struct buf *b); /* lent until the next change */

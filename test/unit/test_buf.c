@@ -1,4 +1,5 @@
 /* Growing text: a ceiling holds, a refused addition adds nothing, the NUL is always there. */
+#include "arena.h"
 #include "buf.h"
 #include "check.h"
 
@@ -67,6 +68,51 @@ static void taking_moves_the_text_out(void)
     buf_release(&b);
 }
 
+static void numbers_and_hex(void)
+{
+    struct buf b = {0};
+
+    check_row(__func__);
+    CHECK(buf_add_u64(&b, 0) && buf_add_char(&b, ' ') && buf_add_u64(&b, UINT64_MAX));
+    CHECK(buf_add_char(&b, ' ') && buf_add_hex(&b, "\x00\xAF\x10", 3) && buf_add_hex(&b, "", 0));
+    CHECK_STR(buf_cstr(&b), "0 18446744073709551615 00af10");
+    b.max = b.len + 1;
+    CHECK(!buf_add_hex(&b, "\x01", 1) && b.full);
+    CHECK_STR(buf_cstr(&b), "0 18446744073709551615 00af10");
+    buf_release(&b);
+}
+
+static void an_arena_takes_back_what_came_after_a_mark(void)
+{
+    struct arena      a = {0};
+    struct arena_mark empty = arena_mark(&a), mark;
+    struct str        kept = arena_str(&a, STR("kept"));
+    uint64_t         *number;
+    size_t            bytes = a.total_bytes;
+
+    check_row(__func__);
+    mark = arena_mark(&a);
+    for (int i = 0; i < 3; i++) {
+        CHECK_STR(arena_strdup(&a, STR("gone")), "gone");
+        number = arena_alloc(&a, 3 * sizeof(*number));
+        CHECK((uintptr_t)number % 16 == 0 && number[0] == 0 && number[2] == 0);
+        memset(number, 0xFF, 3 * sizeof(*number));
+        CHECK(memcmp(arena_bytes(&a, "\0x", 3), "\0x", 3) == 0);
+        memset(arena_alloc(&a, 100000), 0xFF, 100000); /* a block of its own */
+        memset(arena_alloc(&a, 100), 0xFF, 100);
+        CHECK(a.total_bytes > 100000);
+        arena_rewind(&a, mark);
+        CHECK_U64(a.total_bytes, bytes);
+    }
+    CHECK_STR(kept.p, "kept");
+    for (int i = 0; i < 1000; i++) /* texts lie side by side */
+        arena_str(&a, STR("123456789"));
+    CHECK_U64(a.total_bytes, bytes);
+    arena_rewind(&a, empty);
+    CHECK_U64(a.total_bytes, 0);
+    arena_release(&a);
+}
+
 static void copies_of_plain_strings(void)
 {
     char *a = mem_strdup("abc"), *b = mem_strndup("abcdef", 2), *c = mem_strndup(NULL, 0);
@@ -86,6 +132,8 @@ int main(void)
     it_grows_and_ends_in_a_nul();
     the_ceiling_holds();
     taking_moves_the_text_out();
+    numbers_and_hex();
+    an_arena_takes_back_what_came_after_a_mark();
     copies_of_plain_strings();
     return check_end("test_buf");
 }
