@@ -47,13 +47,10 @@ struct fetch_listing {
     char                    commit[41]; /* set by the caller if known already, else filled */
     bool                    wants_tree; /* false: only the commit */
     size_t                  endpoint;   /* index of the endpoint that answered */
-    struct arena            arena;      /* owns the entries */
-    struct hub_entry       *entry;
-    size_t                  count;
+    struct hub_listing      files;      /* owned; grows page by page */
     bool                    failed;
     struct err              err;
 };
-void fetch_listing_release(struct fetch_listing *listing);
 
 /* Fills all listings; a repo that fails is marked and does not stop the others. -1 only if the work
  * was stopped. */

@@ -1,9 +1,9 @@
 /* fetch_list.c: which commit is each repo at, and which files does it have?
  *
  * Two requests per repo and one per further thousand files; all repos at once. Every listing is a
- * little machine: revision (skipped if the commit is known), then page after page of the tree. */
+ * little machine: revision (skipped if the commit is known), then page after page of the tree. A page
+ * is read while it comes, so that only its last bytes stand between it and the next request. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "fetch_internal.h"
 
@@ -19,9 +19,11 @@ struct lister {
     struct transfer_loop *loop;
     struct fetch_listing *listing;
     struct transfer       transfer;
-    struct buf            body, page_url; /* page_url empty: the first page */
+    struct buf            body;     /* of a revision */
+    struct buf            page_url; /* empty: the first page */
+    uint64_t              page_bytes;
     unsigned              pages;
-    struct digest         page_seen; /* of some page before */
+    uint64_t              page_seen; /* hash of some page before */
     bool                  over;
 };
 
@@ -40,14 +42,24 @@ static void make_url(void *owner, struct str endpoint, struct buf *out)
         hub_url_tree(out, endpoint, repo->type, repo->id, str_from(l->listing->commit));
 }
 
+static bool wants_page(const struct lister *l)
+{
+    return l->listing->commit[0] != '\0';
+}
+
 static int on_reply(void *owner, const struct http_reply *reply, struct err *err)
 {
     struct lister *l = owner;
 
     buf_clear(&l->body);
+    l->page_bytes = 0;
     if (reply->status != 200)
         return err_set(err, ERR_BAD_ANSWER, "an answer with status %ld where 200 was expected",
                        reply->status);
+    if (hub_is_html(reply, STR("")))
+        return err_set(err, ERR_PROXY, "an HTML page came where the Hub's JSON should be");
+    if (wants_page(l))
+        hub_listing_begin_page(&l->listing->files);
     return 0;
 }
 
@@ -55,8 +67,12 @@ static int on_body(void *owner, const void *data, size_t len, struct err *err)
 {
     struct lister *l = owner;
 
-    if (!buf_add(&l->body, data, len))
+    l->page_bytes += len;
+    if (l->page_bytes > BODY_MAX)
         return err_set(err, ERR_BAD_ANSWER, "an answer of more than %d MiB", BODY_MAX >> 20);
+    if (wants_page(l))
+        return hub_listing_add_text(&l->listing->files, data, len, err);
+    buf_add(&l->body, data, len);
     return 0;
 }
 
@@ -64,10 +80,9 @@ static int on_body(void *owner, const void *data, size_t len, struct err *err)
  * of two, so that a loop of any length shows, also one that hides behind new cursors. */
 static bool is_page_again(struct lister *l)
 {
-    struct digest page;
+    uint64_t page = l->listing->files.page_hash;
 
-    digest_of_text(buf_view(&l->body), &page);
-    if (l->pages > 0 && digest_equal(&page, &l->page_seen))
+    if (l->pages > 0 && page == l->page_seen)
         return true;
     if ((l->pages & (l->pages - 1)) == 0)
         l->page_seen = page;
@@ -76,34 +91,28 @@ static bool is_page_again(struct lister *l)
 
 static int take_page(struct lister *l, const struct http_reply *reply, struct err *err)
 {
-    struct fetch_listing *listing = l->listing;
-    struct hub_entry     *page;
-    size_t                count;
-    struct buf            next = {0};
-    int                   more;
+    struct hub_listing *files = &l->listing->files;
+    struct buf          next = {0};
+    int                 more;
 
-    if (hub_read_tree_page(buf_view(&l->body), &listing->arena, &page, &count, err))
+    if (hub_listing_end_page(files, err))
         return -1;
     more = hub_read_next_page(reply, l->fetch->config.spec->endpoint.item[l->transfer.endpoint],
                               buf_view(&l->transfer.url), &next, err);
     if (more > 0 && is_page_again(l))
         more =
             err_set(err, ERR_BAD_ANSWER, "the listing goes round in a circle (page %u)", l->pages);
-    if (more > 0 && (++l->pages > PAGES_MAX || listing->count + count > ENTRIES_MAX))
+    if (more > 0 && (++l->pages > PAGES_MAX || files->count > ENTRIES_MAX))
         more = err_set(err, ERR_BAD_ANSWER, "the listing does not end (%zu files so far)",
-                       listing->count + count);
-    if (more >= 0 && count) {
-        listing->entry =
-            mem_resize(listing->entry, listing->count + count, sizeof(*listing->entry));
-        memcpy(listing->entry + listing->count, page, count * sizeof(*page));
-        listing->count += count;
-    }
+                       files->count);
     buf_clear(&l->page_url);
     if (more > 0)
         buf_add_str(&l->page_url, buf_view(&next));
     else if (more == 0)
         l->over = true;
     buf_release(&next);
+    if (more < 0) /* it will come again */
+        hub_listing_drop_page(files);
     return more < 0 ? -1 : 0;
 }
 
@@ -111,9 +120,7 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
 {
     struct lister *l = owner;
 
-    if (hub_is_html(reply, buf_view(&l->body)))
-        return err_set(err, ERR_PROXY, "an HTML page came where the Hub's JSON should be");
-    if (l->listing->commit[0] != '\0')
+    if (wants_page(l))
         return take_page(l, reply, err);
     if (hub_read_revision(buf_view(&l->body), l->listing->commit, err))
         return -1;
@@ -130,7 +137,7 @@ static bool start_again_elsewhere(struct lister *l)
     l->transfer.endpoint++;
     buf_clear(&l->page_url);
     l->pages = 0;
-    l->listing->count = 0;
+    hub_listing_release(&l->listing->files);
     return true;
 }
 
@@ -144,7 +151,7 @@ static void on_end(void *owner, const struct err *err)
         l->listing->err = *err;
         l->over = true;
     }
-    buf_clear(&l->body);
+    buf_release(&l->body);
     if (!l->over)
         begin_step(l);
 }
@@ -198,7 +205,6 @@ int fetch_list(struct fetch *fetch, struct fetch_listing *listing, size_t count,
     lister = mem_alloc(count * sizeof(*lister));
     for (size_t i = 0; i < count; i++) {
         lister[i] = (struct lister){.fetch = fetch, .loop = &loop, .listing = &listing[i]};
-        buf_init(&lister[i].body, BODY_MAX);
         if (listing[i].commit[0] == '\0' || listing[i].wants_tree)
             begin_step(&lister[i]);
     }
@@ -212,12 +218,4 @@ int fetch_list(struct fetch *fetch, struct fetch_listing *listing, size_t count,
     free(lister);
     http_free(loop.http);
     return rc;
-}
-
-void fetch_listing_release(struct fetch_listing *listing)
-{
-    free(listing->entry);
-    arena_release(&listing->arena);
-    listing->entry = NULL;
-    listing->count = 0;
 }

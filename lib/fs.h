@@ -69,6 +69,17 @@ int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, 
 /* Creates rel, which must not exist, with this content. */
 int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
                     struct err *err);
+/* Content too long to be held at once. A source appends its next piece to `out` and returns false
+ * when that was the last; with NULL for out it starts over. */
+typedef bool fs_source_fn(void *user, struct buf *out);
+bool         fs_text_source(void *user, struct buf *out); /* user: a struct str, in one piece */
+int fs_write_new_from_at(int dir_fd, const char *rel, fs_source_fn *source, void *user, mode_t mode,
+                         bool durable, struct err *err);
+/* Does the file hold exactly that? 1, 0 (also if it is not there or cannot be read). */
+int fs_is_same_at(int dir_fd, const char *rel, fs_source_fn *source, void *user);
+/* Hands over a file piece by piece. 1 read, 0 not there, -1 error, also what `piece` said. */
+typedef int fs_piece_fn(const void *data, size_t len, void *user, struct err *err);
+int fs_read_pieces_at(int dir_fd, const char *rel, fs_piece_fn *piece, void *user, struct err *err);
 /* Any path, links followed (secrets, config maps). "-" is standard input. */
 int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err);
 

@@ -12,7 +12,7 @@
 #include "fs.h"
 #include "fs_name.h"
 
-enum { COPY_BYTES = 1 << 20 };
+enum { COPY_BYTES = 1 << 20, PIECE_BYTES = 64 << 10 };
 
 int fs_pwrite_full(int fd, const void *data, size_t len, uint64_t offset, struct err *err)
 {
@@ -174,15 +174,46 @@ int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err)
     return rc;
 }
 
+bool fs_text_source(void *user, struct buf *out)
+{
+    if (out)
+        buf_add_str(out, *(const struct str *)user);
+    return false;
+}
+
 int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
                     struct err *err)
+{
+    return fs_write_new_from_at(dir_fd, rel, fs_text_source, &content, mode, durable, err);
+}
+
+static int write_pieces(int fd, fs_source_fn *source, void *user, struct err *err)
+{
+    struct buf piece = {0};
+    uint64_t   at = 0;
+    bool       more = true;
+    int        rc = 0;
+
+    source(user, NULL);
+    while (more && rc == 0) {
+        buf_clear(&piece);
+        more = source(user, &piece);
+        rc = fs_pwrite_full(fd, piece.p, piece.len, at, err);
+        at += piece.len;
+    }
+    buf_release(&piece);
+    return rc;
+}
+
+int fs_write_new_from_at(int dir_fd, const char *rel, fs_source_fn *source, void *user, mode_t mode,
+                         bool durable, struct err *err)
 {
     struct err ignored;
     int        fd = fs_open_at(dir_fd, rel, O_WRONLY | O_CREAT | O_EXCL, mode, err), rc;
 
     if (fd < 0)
         return -1;
-    rc = fs_pwrite_full(fd, content.p, content.len, 0, err);
+    rc = write_pieces(fd, source, user, err);
     if (rc == 0 && durable)
         rc = fs_sync_data(fd, err);
     if (close(fd) != 0 && rc == 0 && errno != EINTR) /* NFS and quota report here */
@@ -192,6 +223,54 @@ int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode
         fs_unlink_at(dir_fd, rel, &ignored);
     }
     return rc;
+}
+
+int fs_is_same_at(int dir_fd, const char *rel, fs_source_fn *source, void *user)
+{
+    struct err  ignored;
+    struct stat st;
+    struct buf  want = {0}, got = {0};
+    uint64_t    at = 0;
+    bool        more = true, same = true;
+    int         fd = fs_open_at(dir_fd, rel, O_RDONLY, 0, &ignored);
+
+    if (fd < 0)
+        return 0;
+    source(user, NULL);
+    while (more && same) {
+        buf_clear(&want);
+        buf_clear(&got);
+        more = source(user, &want);
+        buf_add_str(&got, buf_view(&want)); /* room for as much */
+        same = fs_pread_full(fd, got.p, want.len, at, &ignored) == (ssize_t)want.len &&
+               str_eq(buf_view(&got), buf_view(&want));
+        at += want.len;
+    }
+    same = same && fstat(fd, &st) == 0 && (uint64_t)st.st_size == at;
+    buf_release(&want);
+    buf_release(&got);
+    fs_close(&fd);
+    return same;
+}
+
+int fs_read_pieces_at(int dir_fd, const char *rel, fs_piece_fn *piece, void *user, struct err *err)
+{
+    int      fd = fs_open_at(dir_fd, rel, O_RDONLY, 0, err), rc = 0;
+    uint64_t at = 0;
+    ssize_t  n = PIECE_BYTES;
+    char    *block;
+
+    if (fd < 0)
+        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+    block = mem_alloc(PIECE_BYTES);
+    while (rc == 0 && n == PIECE_BYTES) {
+        n = fs_pread_full(fd, block, PIECE_BYTES, at, err);
+        rc = n <= 0 ? (int)n : piece(block, (size_t)n, user, err);
+        at += PIECE_BYTES;
+    }
+    free(block);
+    fs_close(&fd);
+    return rc ? -1 : 1;
 }
 
 int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,

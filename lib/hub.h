@@ -11,6 +11,8 @@
 #include "range.h"
 #include "repo.h"
 
+struct json_list;
+
 /* --- requests: each appends an absolute URL to `out`. `endpoint` has no trailing slash. --- */
 void hub_url_revision(struct buf *out, struct str endpoint, enum repo_type type, struct str id,
                       struct str revision);
@@ -28,22 +30,41 @@ void hub_range_header(struct buf *out, struct range r);
 /* The commit of a repo-info answer. ERR_BAD_ANSWER (or ERR_PROXY if it is HTML). */
 int hub_read_revision(struct str body, char commit[41], struct err *err);
 
-struct hub_entry {      /* one file of a listing */
-    struct str    path; /* raw UTF-8, checked by repo_check_path */
-    uint64_t      size_bytes;
+struct hub_entry {             /* one file of a listing; there may be 100,000 of them */
+    struct str           path; /* raw UTF-8, checked by repo_check_path */
+    uint64_t             size_bytes;
+    const unsigned char *xet_hash; /* 32 bytes; NULL: none */
     struct digest digest;  /* sha256 if LFS or Xet, else git blob id: the content's identity */
-    char          oid[41]; /* git blob id; of the pointer for LFS files */
+    unsigned char oid[20]; /* git blob id; of the pointer for LFS files */
     bool          is_lfs;
-    struct str    xet_hash; /* 64 hex; empty: none */
-    bool xet_masked;        /* in Xet, but its hash is 64 '*' (may list, not read) or unreadable */
+    bool xet_masked; /* in Xet, but its hash is 64 '*' (may list, not read) or unreadable */
 };
 
-/* Reads one page of a tree listing, at most 64 MiB; folders and unknown types are skipped. Entries
- * and their strings live in `arena`; *entry is an array of *count. A file without size or oid is an
- * error, and so is one whose `size` and `lfs.size` differ: one of them is the pointer's.
+/* The files of a listing, read page by page and each page as it comes: what was read of it is not
+ * kept. Folders and unknown types are skipped. {0} is empty. */
+struct hub_listing {
+    struct arena      arena; /* owns the texts of the entries */
+    struct hub_entry *entry; /* owned */
+    size_t            count, capacity;
+    /* of the page at hand: */
+    struct json_list *page;       /* owned; NULL: none */
+    struct buf        page_head;  /* its first bytes */
+    size_t            page_first; /* its first entry */
+    struct arena_mark page_mark;
+    uint64_t page_hash; /* over all names in it, folders too: a page that comes again shows */
+};
+void hub_listing_release(struct hub_listing *l);
+/* Adds an empty entry. Its texts belong into l->arena. */
+struct hub_entry *hub_listing_add(struct hub_listing *l);
+/* A page begins. If the one before did not end, it is dropped. */
+void hub_listing_begin_page(struct hub_listing *l);
+/* More of it. A file without size or oid is an error, and so is one whose `size` and `lfs.size`
+ * differ: one of them is the pointer's.
  *   errors  ERR_BAD_ANSWER (no JSON, wrong types, sizes), ERR_UNSAFE_NAME, ERR_PROXY (HTML) */
-int hub_read_tree_page(struct str body, struct arena *arena, struct hub_entry **entry,
-                       size_t *count, struct err *err);
+int hub_listing_add_text(struct hub_listing *l, const void *data, size_t len, struct err *err);
+int hub_listing_end_page(struct hub_listing *l, struct err *err);
+/* Takes back what the page that was begun last has brought, whether it ended or not. */
+void hub_listing_drop_page(struct hub_listing *l);
 
 /* The next page's URL from the Link header, resolved against `url` and, when it names the public
  * Hub while the endpoint is another host, rewritten to the endpoint (mirrors forget to). Returns 1

@@ -15,11 +15,24 @@ struct json; /* a value; a document is its root value */
 int  json_parse(struct str text, struct json **out, struct err *err);
 void json_free(struct json *root); /* NULL is fine */
 
-/* Reads a text that is one big array without holding it whole: each item is parsed, visited and
- * freed, so that memory stays small however long the array is (the million values count for each
- * item). `index` counts from 0. A visitor that returns non-zero ends the reading with its error. */
+/* Reads a text that is one long list as it comes, in pieces of any size: each item is parsed,
+ * visited and freed as soon as it is whole, so that memory stays small however long the list is.
+ * The limits above hold for each item, which has at most 256 KiB; the text may have any length. */
+struct json_list;
+/* `index` counts from 0; json_key() has the item's name in an object. A visitor that returns
+ * non-zero ends the reading with its error. */
 typedef int json_item_fn(const struct json *item, size_t index, void *user, struct err *err);
-int         json_each_item(struct str text, json_item_fn *visit, void *user, struct err *err);
+/* The text is an array. */
+struct json_list *json_list_new(json_item_fn *visit, void *user);
+/* The text is an object. The members of its member `key` (if that is an object) are the items; its
+ * other members go to `other`. Duplicates are visited, too. `key` is borrowed. */
+struct json_list *json_list_new_inside(const char *key, json_item_fn *visit, json_item_fn *other,
+                                       void *user);
+void              json_list_free(struct json_list *list); /* NULL is fine */
+/* ERR_BAD_ANSWER with the offset where reading stopped, or the visitor's error; after that the list
+ * can only be freed. The end says that no more will come. */
+int json_list_add(struct json_list *list, const void *data, size_t len, struct err *err);
+int json_list_end(struct json_list *list, struct err *err);
 
 bool json_is_array(const struct json *v);
 bool json_is_object(const struct json *v);

@@ -36,7 +36,7 @@ void snapshot_free(struct snapshot *s)
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         if (s->repo[i].store)
             store_repo_close(s->repo[i].store);
-        fetch_listing_release(&s->repo[i].listing);
+        hub_listing_release(&s->repo[i].listing.files);
     }
     fetch_free(s->fetch);
     if (s->store)
@@ -109,8 +109,9 @@ static bool marker_has(const struct snapshot *s, size_t i)
  * that it is the right one shows in the digest of the list. */
 static int matches_marker(struct snapshot *s, size_t i, struct err *err)
 {
-    char want[65];
-    int  rc;
+    const struct hub_listing *files = &s->repo[i].listing.files;
+    char                      want[65];
+    int                       rc;
 
     memcpy(want, s->report_repo[i].list_digest, sizeof(want));
     if (!marker_has(s, i))
@@ -120,8 +121,7 @@ static int matches_marker(struct snapshot *s, size_t i, struct err *err)
         if (rc <= 0)
             return rc;
     }
-    if (s->plan.repo[i].count == 0 &&
-        plan_add_repo(&s->plan, i, s->repo[i].listing.entry, s->repo[i].listing.count, err))
+    if (s->plan.repo[i].count == 0 && plan_add_repo(&s->plan, i, files->entry, files->count, err))
         return 0;
     if (strcmp(want, s->plan.repo[i].list_digest) != 0)
         return 0;
@@ -143,7 +143,7 @@ static void forget_listings(struct snapshot *s)
 {
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         if (!s->repo[i].from_existing) {
-            fetch_listing_release(&s->repo[i].listing);
+            hub_listing_release(&s->repo[i].listing.files);
             s->repo[i].listed = false;
         }
     }
@@ -256,44 +256,40 @@ static bool has_work(struct snapshot *s)
     return missing > 0;
 }
 
-static struct store_tree_entry *tree_of(struct snapshot *s, size_t i, bool *masked)
+static void tree_entry(const void *user, size_t k, struct store_tree_entry *out)
 {
-    const struct fetch_listing *listing = &s->repo[i].listing;
-    struct store_tree_entry    *tree = mem_alloc(listing->count * sizeof(*tree));
+    const struct hub_entry *e = &((const struct hub_listing *)user)->entry[k];
 
-    *masked = false;
-    for (size_t k = 0; k < listing->count; k++) {
-        const struct hub_entry *e = &listing->entry[k];
-        char                    hex[DIGEST_HEX_MAX];
-
-        tree[k] = (struct store_tree_entry){e->path, e->size_bytes, e->oid, {"", 0}, e->xet_hash};
-        *masked |= e->xet_masked;
-        if (e->is_lfs) {
-            digest_to_hex(&e->digest, hex);
-            tree[k].lfs_sha256 = arena_str(&s->arena, str_from(hex));
-        }
-    }
-    return tree;
+    *out = (struct store_tree_entry){
+        .path = e->path,
+        .size_bytes = e->size_bytes,
+        .oid = e->oid,
+        .is_lfs = e->is_lfs,
+        .digest = e->digest,
+        .xet_hash = e->xet_hash,
+    };
 }
 
 /* Python takes every file of trees/COMMIT.json that an offline reader asks for and the volume lacks
  * for missing, so after a selection the listing helps only readers of the bare commit, who do not
  * get in without one. A masked listing it would throw away. */
-static bool is_for_python(const struct snapshot *s, size_t i, bool masked)
+static bool is_for_python(const struct snapshot *s, size_t i)
 {
-    const struct plan_repo *repo = &s->plan.repo[i];
+    const struct plan_repo   *repo = &s->plan.repo[i];
+    const struct hub_listing *files = &s->repo[i].listing.files;
 
-    return !masked && (repo->count == repo->listed || repo_is_commit(repo->spec->revision));
+    for (size_t k = 0; k < files->count; k++)
+        if (files->entry[k].xet_masked)
+            return false;
+    return repo->count == repo->listed || repo_is_commit(repo->spec->revision);
 }
 
 static int finish_repo(struct snapshot *s, size_t i, struct err *err)
 {
-    bool                     masked;
-    struct store_tree_entry *tree = tree_of(s, i, &masked);
-    int rc = store_repo_finish(s->repo[i].store, tree, s->repo[i].listing.count,
-                               is_for_python(s, i, masked), err);
+    const struct hub_listing *files = &s->repo[i].listing.files;
+    struct store_tree         tree = {files->count, tree_entry, files, is_for_python(s, i)};
+    int                       rc = store_repo_finish(s->repo[i].store, &tree, err);
 
-    free(tree);
     if (rc == 0)
         progress_repo_complete(s->progress, i, s->repo[i].from_existing);
     return rc;

@@ -16,7 +16,7 @@ int snapshot_make_plan(struct snapshot *s, struct err *err)
 
         if (run->failed || !run->listed || s->plan.repo[i].count)
             continue;
-        if (plan_add_repo(&s->plan, i, run->listing.entry, run->listing.count, &why))
+        if (plan_add_repo(&s->plan, i, run->listing.files.entry, run->listing.files.count, &why))
             snapshot_repo_fails(s, i, &why);
     }
     return 0;

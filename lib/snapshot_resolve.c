@@ -68,49 +68,40 @@ bool snapshot_failure(const struct snapshot *s, struct err *err)
 
 /* --- what the volume knows --- */
 
-struct tree_reader {
-    struct fetch_listing *listing;
-    size_t                capacity;
-};
-
 static int add_tree_entry(const struct store_tree_entry *from, void *user, struct err *err)
 {
-    struct tree_reader *r = user;
+    struct hub_listing *files = user;
     struct hub_entry   *e;
-    struct str          digest = from->lfs_sha256.len ? from->lfs_sha256 : str_from(from->oid);
 
-    if (repo_check_path(from->path, err))
-        return -1;
-    if (r->listing->count == r->capacity) {
-        r->capacity = r->capacity ? r->capacity * 2 : 256;
-        r->listing->entry = mem_resize(r->listing->entry, r->capacity, sizeof(*r->listing->entry));
+    (void)err;
+    if (!from) {
+        hub_listing_release(files);
+        return 0;
     }
-    e = &r->listing->entry[r->listing->count];
+    e = hub_listing_add(files);
     *e = (struct hub_entry){
-        .path = arena_str(&r->listing->arena, from->path),
+        .path = arena_str(&files->arena, from->path),
         .size_bytes = from->size_bytes,
-        .is_lfs = from->lfs_sha256.len > 0,
-        .xet_hash = arena_str(&r->listing->arena, from->xet_hash),
+        .digest = from->digest,
+        .is_lfs = from->is_lfs,
     };
-    snprintf(e->oid, sizeof(e->oid), "%s", from->oid);
-    if (!digest_from_hex(digest, &e->digest))
-        return err_set(err, ERR_BAD_ANSWER, "a hash in the stored listing is broken");
-    r->listing->count++;
+    memcpy(e->oid, from->oid, sizeof(e->oid));
+    if (from->xet_hash)
+        e->xet_hash = arena_bytes(&files->arena, from->xet_hash, 32);
     return 0;
 }
 
 int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err)
 {
-    struct repo_run   *run = &s->repo[i];
-    struct tree_reader reader = {.listing = &run->listing};
-    int                rc;
+    struct repo_run *run = &s->repo[i];
+    int              rc;
 
-    fetch_listing_release(&run->listing);
+    hub_listing_release(&run->listing.files);
     if (snapshot_open_repo(s, i, err))
         return -1;
-    rc = store_read_tree(run->store, add_tree_entry, &reader, err);
+    rc = store_read_tree(run->store, add_tree_entry, &run->listing.files, err);
     if (rc <= 0)
-        fetch_listing_release(&run->listing);
+        hub_listing_release(&run->listing.files);
     run->listed = rc > 0;
     return rc;
 }

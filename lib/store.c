@@ -235,6 +235,12 @@ void store_temp_name(struct store *store, char out[64])
 int store_replace(struct store *store, struct store_place *place, int dir_fd, const char *rel,
                   struct str content, bool durable, struct err *err)
 {
+    return store_replace_from(store, place, dir_fd, rel, fs_text_source, &content, durable, err);
+}
+
+int store_replace_from(struct store *store, struct store_place *place, int dir_fd, const char *rel,
+                       fs_source_fn *source, void *user, bool durable, struct err *err)
+{
     struct err ignored;
     char       temp[64];
 
@@ -242,8 +248,8 @@ int store_replace(struct store *store, struct store_place *place, int dir_fd, co
         return -1;
     for (int tries = 0;; tries++) {
         store_temp_name(store, temp);
-        if (fs_write_new_at(place->temp_fd, temp, content, (mode_t)store->options.file_mode,
-                            durable, err))
+        if (fs_write_new_from_at(place->temp_fd, temp, source, user,
+                                 (mode_t)store->options.file_mode, durable, err))
             return err_wrap(err, "replace %s", rel);
         if (fs_rename_at(place->temp_fd, temp, dir_fd, rel, err) == 0)
             break;

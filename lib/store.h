@@ -133,26 +133,33 @@ void store_partial_close(struct store_partial *p);   /* keeps it for the next ru
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,
                        const struct store_file *same, struct err *err);
 
-/* One line of trees/<commit>.json: every file of the commit, selected or not. */
+/* One entry of trees/<commit>.json. */
 struct store_tree_entry {
-    struct str  path;
-    uint64_t    size_bytes;
-    const char *oid;        /* git blob id */
-    struct str  lfs_sha256; /* empty: none */
-    struct str  xet_hash;
+    struct str           path;
+    uint64_t             size_bytes;
+    const unsigned char *oid; /* git blob id, 20 bytes; of the pointer if is_lfs */
+    bool                 is_lfs;
+    struct digest        digest;   /* of the content */
+    const unsigned char *xet_hash; /* 32 bytes; NULL: none */
+};
+/* All of a commit, selected or not. */
+struct store_tree {
+    size_t count;
+    void (*entry)(const void *user, size_t i, struct store_tree_entry *out);
+    const void *user;
+    bool        is_public; /* it goes where Python looks, else it is kept for ourselves */
 };
 /* After all files of the repo are published: makes renames durable, writes trees (NULL: none), refs,
- * tags and the inventory. `tree` is all of the commit, selected or not; is_public puts it where
- * Python looks, else it is kept for ourselves. */
-int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
-                      size_t tree_count, bool is_public, struct err *err);
+ * tags and the inventory. */
+int store_repo_finish(struct store_repo *repo, const struct store_tree *tree, struct err *err);
 /* Is what readers need beside the files there, refs above all? 1, 0, -1. */
 int store_repo_is_finished(struct store_repo *repo, struct err *err);
 /* The renames so far, made durable; for a run that publishes some files of the repo and leaves the rest
  * to others (shards). */
 int store_repo_sync(struct store_repo *repo, struct err *err);
 /* The listing an earlier run (or Python) left for this commit, so that a pinned revision needs no
- * request: calls visit for each entry. 1 there, 0 not, -1 what visit said. */
+ * request: calls visit for each entry, with NULL if what it was told so far is void. 1 there, 0 not,
+ * -1 what visit said. */
 typedef int store_tree_fn(const struct store_tree_entry *entry, void *user, struct err *err);
 int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err);
 

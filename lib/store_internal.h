@@ -116,6 +116,9 @@ void store_temp_name(struct store *store, char out[64]);
  * seen beside it. */
 int store_replace(struct store *store, struct store_place *place, int dir_fd, const char *rel,
                   struct str content, bool durable, struct err *err);
+/* The same for content that is made piece by piece. */
+int store_replace_from(struct store *store, struct store_place *place, int dir_fd, const char *rel,
+                       fs_source_fn *source, void *user, bool durable, struct err *err);
 /* Now, by the clock that gives files of this volume their mtime. */
 int store_volume_now_ns(struct store *store, int64_t *now_ns, struct err *err);
 
@@ -156,8 +159,7 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
                         int from_dir, const char *name, struct err *err);
 
 /* --- store_tree.c --- */
-int store_tree_write(struct store_repo *repo, const struct store_tree_entry *tree, size_t count,
-                     bool is_public, struct err *err);
+int store_tree_write(struct store_repo *repo, const struct store_tree *tree, struct err *err);
 
 /* --- store_lease.c --- */
 /* Adds the instances that a lease names and that are not known to be dead. */

@@ -545,11 +545,9 @@ int store_repo_is_finished(struct store_repo *repo, struct err *err)
     return repo->layout->is_finished(repo, err);
 }
 
-int store_repo_finish(struct store_repo *repo, const struct store_tree_entry *tree,
-                      size_t tree_count, bool is_public, struct err *err)
+int store_repo_finish(struct store_repo *repo, const struct store_tree *tree, struct err *err)
 {
-    if (store_repo_ready(repo, err) ||
-        (tree && store_tree_write(repo, tree, tree_count, is_public, err)) ||
+    if (store_repo_ready(repo, err) || (tree && store_tree_write(repo, tree, err)) ||
         repo->layout->finish(repo, err) || sync_touched(repo, err) || write_inventory(repo, err))
         return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
     return 0;

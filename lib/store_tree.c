@@ -16,13 +16,25 @@
 #include "json.h"
 #include "store_internal.h"
 
-enum { TREE_MAX_BYTES = 64 << 20 };
+enum { PIECE_BYTES = 32 << 10 };
 
-static int order(const void *a, const void *b)
+/* --- writing --- */
+
+/* What renders a listing piece by piece: that of 100,000 files has 30 MB. */
+struct renderer {
+    const struct store_tree *tree;  /* borrowed */
+    uint32_t                *order; /* owned: indices into the tree, by path */
+    size_t                   next;  /* into order */
+};
+
+static int by_path(const void *a, const void *b, void *user)
 {
-    const struct store_tree_entry *const *x = a, *const *y = b;
+    const struct store_tree *tree = user;
+    struct store_tree_entry  x, y;
 
-    return str_cmp((*x)->path, (*y)->path); /* bytes of UTF-8 sort like Python's code points */
+    tree->entry(tree->user, *(const uint32_t *)a, &x);
+    tree->entry(tree->user, *(const uint32_t *)b, &y);
+    return str_cmp(x.path, y.path); /* bytes of UTF-8 sort like Python's code points */
 }
 
 /* One code point of checked UTF-8. */
@@ -64,32 +76,49 @@ static void add_entry(struct buf *out, const struct store_tree_entry *entry)
 {
     buf_add_str(out, STR("\n  "));
     add_json_string(out, entry->path);
-    buf_printf(out, ": {\n   \"size\": %" PRIu64 ",\n   \"blob_id\": \"%s\"", entry->size_bytes,
-               entry->oid);
-    if (entry->lfs_sha256.len)
-        buf_printf(out, ",\n   \"lfs_sha256\": \"%.*s\",\n   \"lfs_size\": %" PRIu64,
-                   STR_ARG(entry->lfs_sha256), entry->size_bytes);
-    if (entry->xet_hash.len)
-        buf_printf(out, ",\n   \"xet_hash\": \"%.*s\"", STR_ARG(entry->xet_hash));
+    buf_add_str(out, STR(": {\n   \"size\": "));
+    buf_add_u64(out, entry->size_bytes);
+    buf_add_str(out, STR(",\n   \"blob_id\": \""));
+    buf_add_hex(out, entry->oid, 20);
+    if (entry->is_lfs) {
+        buf_add_str(out, STR("\",\n   \"lfs_sha256\": \""));
+        buf_add_hex(out, entry->digest.byte, 32);
+        buf_add_str(out, STR("\",\n   \"lfs_size\": "));
+        buf_add_u64(out, entry->size_bytes);
+    } else {
+        buf_add_char(out, '"');
+    }
+    if (entry->xet_hash) {
+        buf_add_str(out, STR(",\n   \"xet_hash\": \""));
+        buf_add_hex(out, entry->xet_hash, 32);
+        buf_add_char(out, '"');
+    }
     buf_add_str(out, STR("\n  }"));
 }
 
-static void render(const struct store_tree_entry *tree, size_t count, struct buf *out)
+static bool render_piece(void *user, struct buf *out)
 {
-    const struct store_tree_entry **sorted = mem_alloc((count + 1) * sizeof(*sorted));
+    struct renderer *r = user;
+    size_t           count = r->tree->count;
 
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &tree[i];
-    qsort(sorted, count, sizeof(*sorted), order);
-    buf_add_str(out, STR("{\n \"format_version\": 1,\n \"files\": {"));
-    for (size_t i = 0; i < count; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        add_entry(out, sorted[i]);
+    if (!out) {
+        r->next = 0;
+        return true;
     }
-    buf_add_str(out, count ? STR("\n }") : STR("}"));
-    buf_add_str(out, STR("\n}"));
-    free(sorted);
+    if (r->next == 0)
+        buf_add_str(out, STR("{\n \"format_version\": 1,\n \"files\": {"));
+    while (r->next < count && out->len < PIECE_BYTES) {
+        struct store_tree_entry entry;
+
+        r->tree->entry(r->tree->user, r->order[r->next], &entry);
+        if (r->next++)
+            buf_add_char(out, ',');
+        add_entry(out, &entry);
+    }
+    if (r->next < count)
+        return true;
+    buf_add_str(out, count ? STR("\n }\n}") : STR("}\n}"));
+    return false;
 }
 
 /* Where readers look; and where only we do, if the user wants no metadata beside the files or the
@@ -117,119 +146,142 @@ static int visit_old(const char *name, void *user, struct err *err)
 }
 
 /* One private listing per repo: those of other commits go. */
-static int write_private(struct store_repo *repo, struct str text, struct err *err)
+static int write_private(struct store_repo *repo, struct renderer *r, struct err *err)
 {
-    struct store *store = repo->store;
-    struct buf    old = {0};
-    char          path[128];
-    int           rc = 0;
+    struct store       *store = repo->store;
+    struct store_place *place = store->place;
+    char                path[128];
 
     private_path(repo, path);
-    if (fs_read_small_at(store->place->state_fd, path, TREE_MAX_BYTES, &old, err) != 1 ||
-        !str_eq(buf_view(&old), text)) {
-        rc = fs_make_dirs_at(store->place->state_fd, "trees", (mode_t)store->options.dir_mode, err);
-        if (rc == 0)
-            rc = store_replace(store, store->place, store->place->state_fd, path, text, false, err);
-        if (rc == 0)
-            rc = fs_list_at(store->place->state_fd, "trees", visit_old, repo, err);
-    }
-    buf_release(&old);
-    return rc;
+    if (fs_is_same_at(place->state_fd, path, render_piece, r))
+        return 0;
+    if (fs_make_dirs_at(place->state_fd, "trees", (mode_t)store->options.dir_mode, err) ||
+        store_replace_from(store, place, place->state_fd, path, render_piece, r, false, err))
+        return -1;
+    return fs_list_at(place->state_fd, "trees", visit_old, repo, err);
 }
 
-static int write_public(struct store_repo *repo, struct str text, struct err *err)
+static int write_public(struct store_repo *repo, struct renderer *r, struct err *err)
 {
-    struct buf old = {0};
-    char       path[128];
-    int        there, rc = 0;
+    char path[128];
 
     tree_path(repo, path);
-    there = fs_read_small_at(repo->root_fd, path, TREE_MAX_BYTES, &old, err);
-    if (there < 0 && err->kind != ERR_TOO_LARGE && err->kind != ERR_PERMISSION)
-        rc = -1;
-    else if (there != 1 || !str_eq(buf_view(&old), text))
-        rc = store_repo_replace(repo, path, text, true, err);
-    buf_release(&old);
-    return rc;
+    if (fs_is_same_at(repo->root_fd, path, render_piece, r))
+        return 0;
+    if (store_repo_make_parent(repo, path, err))
+        return -1;
+    return store_replace_from(repo->store, repo->place, repo->root_fd, path, render_piece, r, true,
+                              err);
 }
 
-int store_tree_write(struct store_repo *repo, const struct store_tree_entry *tree, size_t count,
-                     bool is_public, struct err *err)
+int store_tree_write(struct store_repo *repo, const struct store_tree *tree, struct err *err)
 {
-    struct buf text = {0};
-    int        rc;
+    struct renderer r = {.tree = tree};
+    int             rc;
 
-    is_public = is_public && (repo->options.is_cache || repo->options.hub_metadata);
-    for (size_t i = 0; i < count; i++)
-        if (tree[i].xet_hash.len && !str_is_hex(tree[i].xet_hash, 64))
-            is_public = false;
-    render(tree, count, &text);
-    rc = is_public ? write_public(repo, buf_view(&text), err)
-                   : write_private(repo, buf_view(&text), err);
-    buf_release(&text);
+    r.order = mem_resize(NULL, tree->count, sizeof(*r.order));
+    for (size_t i = 0; i < tree->count; i++)
+        r.order[i] = (uint32_t)i;
+    qsort_r(r.order, tree->count, sizeof(*r.order), by_path, (void *)tree);
+    if (tree->is_public && (repo->options.is_cache || repo->options.hub_metadata))
+        rc = write_public(repo, &r, err);
+    else
+        rc = write_private(repo, &r, err);
+    free(r.order);
     return rc;
 }
+
+/* --- reading --- */
+
+struct reader {
+    struct json_list *list; /* owned */
+    store_tree_fn    *visit;
+    void             *user;
+    size_t            count;
+    bool              is_version_1, stopped; /* by visit */
+};
 
 /* False if the entry is not one that Python would write. */
-static bool read_entry(const struct json *item, struct store_tree_entry *out, char oid[41])
+static bool read_entry(const struct json *item, struct store_tree_entry *out, struct digest *oid,
+                       struct digest *xet)
 {
-    struct store_tree_entry entry = {.path = json_key(item), .oid = oid};
+    struct store_tree_entry entry = {.path = json_key(item), .oid = oid->byte};
     struct str              text;
 
     if (!json_u64(json_get(item, "size"), &entry.size_bytes) ||
-        !json_str(json_get(item, "blob_id"), &text) || !str_is_hex(text, 40))
+        !json_str(json_get(item, "blob_id"), &text) || text.len != 40 ||
+        !digest_from_hex(text, oid))
         return false;
-    snprintf(oid, 41, "%.*s", STR_ARG(text));
+    entry.digest = *oid;
     if (json_str(json_get(item, "lfs_sha256"), &text)) {
-        if (!str_is_hex(text, 64))
+        if (text.len != 64 || !digest_from_hex(text, &entry.digest))
             return false;
-        entry.lfs_sha256 = text;
+        entry.is_lfs = true;
     }
-    if (json_str(json_get(item, "xet_hash"), &text))
-        entry.xet_hash = text;
+    if (json_str(json_get(item, "xet_hash"), &text)) {
+        if (text.len != 64 || !digest_from_hex(text, xet))
+            return false;
+        entry.xet_hash = xet->byte;
+    }
     *out = entry;
     return true;
 }
 
-/* All or nothing: an entry that makes no sense voids the listing. 1 fine, 0 void, -1 visit. */
-static int visit_files(const struct json *files, store_tree_fn *visit, void *user, struct err *err)
+static int on_file(const struct json *item, size_t index, void *user, struct err *err)
 {
+    struct reader          *r = user;
     struct store_tree_entry entry;
-    struct err              ignored;
-    char                    oid[41];
-    const struct json      *item;
+    struct digest           oid, xet;
 
-    if (!json_is_object(files) || !json_first(files)) /* a commit without files is worth asking */
-        return 0;
-    for (item = json_first(files); item; item = json_next(item))
-        if (!read_entry(item, &entry, oid) || repo_check_path(entry.path, &ignored))
-            return 0;
-    for (item = json_first(files); item && visit; item = json_next(item)) {
-        read_entry(item, &entry, oid);
-        if (visit(&entry, user, err))
-            return -1;
-    }
-    return 1;
+    (void)index;
+    if (!read_entry(item, &entry, &oid, &xet))
+        return err_set(err, ERR_BAD_ANSWER, "an entry makes no sense");
+    if (repo_check_path(entry.path, err))
+        return -1;
+    r->count++;
+    r->stopped = r->visit && r->visit(&entry, r->user, err);
+    return r->stopped;
 }
 
+static int on_other(const struct json *item, size_t index, void *user, struct err *err)
+{
+    struct reader *r = user;
+    uint64_t       version;
+
+    (void)index;
+    (void)err;
+    if (str_eq(json_key(item), STR("format_version")))
+        r->is_version_1 = json_u64(item, &version) && version == 1;
+    return 0;
+}
+
+static int on_piece(const void *data, size_t len, void *user, struct err *err)
+{
+    return json_list_add(((struct reader *)user)->list, data, len, err);
+}
+
+/* All or nothing: an entry that makes no sense voids the listing, and a commit without files is worth
+ * asking for. What cannot be read is of no use either: the Hub is asked instead. */
 static int read_tree(int dir_fd, const char *path, store_tree_fn *visit, void *user,
                      struct err *err)
 {
-    struct buf   text = {0};
-    struct json *root = NULL;
-    struct err   ignored;
-    uint64_t     version;
-    int          rc = 0;
+    struct reader r = {.visit = visit, .user = user};
+    int           rc;
 
-    if (dir_fd < 0 || fs_read_small_at(dir_fd, path, TREE_MAX_BYTES, &text, &ignored) != 1 ||
-        json_parse(buf_view(&text), &root, &ignored))
-        goto out; /* missing or of no use: the Hub is asked instead */
-    if (json_u64(json_get(root, "format_version"), &version) && version == 1)
-        rc = visit_files(json_get(root, "files"), visit, user, err);
-out:
-    json_free(root);
-    buf_release(&text);
-    return rc;
+    if (dir_fd < 0)
+        return 0;
+    r.list = json_list_new_inside("files", on_file, on_other, &r);
+    rc = fs_read_pieces_at(dir_fd, path, on_piece, &r, err);
+    if (rc == 1 && json_list_end(r.list, err))
+        rc = 0;
+    json_list_free(r.list);
+    if (r.stopped)
+        return -1;
+    if (rc == 1 && r.is_version_1 && r.count)
+        return 1;
+    if (r.count && visit)
+        visit(NULL, user, err);
+    return 0;
 }
 
 int store_read_tree(struct store_repo *repo, store_tree_fn *visit, void *user, struct err *err)

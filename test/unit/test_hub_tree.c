@@ -13,6 +13,28 @@
 #define LFS_(lfs) \
     "[{\"type\":\"file\",\"oid\":\"" OTHER "\",\"size\":1000,\"path\":\"m.bin\",\"lfs\":" lfs "}]"
 
+/* One page, in pieces of `step` bytes. */
+static int read_page(struct hub_listing *l, struct str body, size_t step, struct err *err)
+{
+    hub_listing_begin_page(l);
+    for (size_t i = 0; i < body.len; i += step) {
+        struct str piece = str_sub(body, i, i + step);
+
+        if (hub_listing_add_text(l, piece.p, piece.len, err))
+            return -1;
+    }
+    return hub_listing_end_page(l, err);
+}
+
+static void check_hex(const unsigned char *bytes, size_t count, const char *want)
+{
+    struct buf hex = {0};
+
+    buf_add_hex(&hex, bytes, count);
+    CHECK_STR(buf_cstr(&hex), want);
+    buf_release(&hex);
+}
+
 static void files_of_all_kinds(void)
 {
     static const char body[] =
@@ -26,35 +48,36 @@ static void files_of_all_kinds(void)
         "{\"oid\":\"" SHA256 "\"},\"xetHash\":\"" STARS "\"},"
         "{\"type\":\"unknown\",\"path\":\"submodule\"},"
         "{\"type\":\"file\",\"oid\":\"" GIT "\",\"size\":0,\"path\":\"empty\"}]";
-    struct arena      arena = {0};
-    struct hub_entry *e = NULL;
-    struct err        err;
-    size_t            count = 0;
-    char              hex[DIGEST_HEX_MAX];
+    struct hub_listing      l = {0};
+    const struct hub_entry *e;
+    struct err              err;
+    char                    hex[DIGEST_HEX_MAX];
 
     check_row(__func__);
-    if (!CHECK(hub_read_tree_page(str_from(body), &arena, &e, &count, &err) == 0)) {
+    if (!CHECK(read_page(&l, str_from(body), 100, &err) == 0)) {
         printf("%s\n", err.text);
         return;
     }
-    CHECK_U64(count, 4);
+    e = l.entry;
+    CHECK_U64(l.count, 4);
     CHECK(str_eq(e[0].path, STR("config.json")) && !e[0].is_lfs && e[0].size_bytes == 18);
-    CHECK_STR(e[0].oid, GIT);
+    check_hex(e[0].oid, 20, GIT);
     CHECK_U64(e[0].digest.kind, DIGEST_GIT_SHA1);
     digest_to_hex(&e[0].digest, hex);
     CHECK_STR(hex, GIT);
-    CHECK(e[0].xet_hash.len == 0 && !e[0].xet_masked);
+    CHECK(!e[0].xet_hash && !e[0].xet_masked);
 
     CHECK(str_eq(e[1].path, STR("onnx/m\xC3\xA9 #1.bin")) && e[1].is_lfs);
-    CHECK_STR(e[1].oid, OTHER);
+    check_hex(e[1].oid, 20, OTHER);
     digest_to_hex(&e[1].digest, hex);
     CHECK_STR(hex, SHA256);
-    CHECK(str_eq(e[1].xet_hash, STR(XET)) && !e[1].xet_masked);
+    CHECK(e[1].xet_hash && !e[1].xet_masked);
+    check_hex(e[1].xet_hash, 32, XET);
 
     CHECK_U64(e[2].size_bytes, 500000000000);
-    CHECK(e[2].is_lfs && e[2].xet_masked && e[2].xet_hash.len == 0);
+    CHECK(e[2].is_lfs && e[2].xet_masked && !e[2].xet_hash);
     CHECK(str_eq(e[3].path, STR("empty")) && e[3].size_bytes == 0);
-    arena_release(&arena);
+    hub_listing_release(&l);
 }
 
 static void pages_that_are_refused(void)
@@ -125,49 +148,107 @@ static void pages_that_are_refused(void)
         {"name: half a surrogate", "[" FILE_("\"a\\ud800\"", "1") "]", ERR_BAD_ANSWER, NULL},
     };
 
-    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
-        struct arena      arena = {0};
-        struct hub_entry *e = NULL;
-        struct err        err = {0};
-        size_t            count = 77;
-        int               rc = hub_read_tree_page(str_from(rows[i].body), &arena, &e, &count, &err);
+    for (size_t i = 0; i < 3 * CHECK_COUNT(rows); i++) { /* however its bytes come */
+        static const size_t step[] = {1 << 20, 1, 300};
+        const char         *body = rows[i / 3].body, *text = rows[i / 3].text;
+        enum err_kind       kind = rows[i / 3].kind;
+        struct hub_listing  l = {0};
+        struct err          err = {0};
+        int                 rc = read_page(&l, str_from(body), step[i % 3], &err);
 
-        check_row(rows[i].name);
-        CHECK(rc == (rows[i].kind == ERR_NONE ? 0 : -1));
-        CHECK_STR(err_reason(err.kind), err_reason(rows[i].kind));
-        if (rows[i].text && !strstr(err.text, rows[i].text))
-            CHECK_STR(err.text, rows[i].text);
-        CHECK(rc == 0 || (e == NULL && count == 77)); /* a result only on success */
-        arena_release(&arena);
+        check_row(rows[i / 3].name);
+        CHECK(rc == (kind == ERR_NONE ? 0 : -1));
+        CHECK_STR(err_reason(err.kind), err_reason(kind));
+        if (text && !strstr(err.text, text))
+            CHECK_STR(err.text, text);
+        hub_listing_release(&l);
     }
 }
 
-static void a_hundred_thousand_files_in_one_page(void)
+static void a_page_that_breaks_off_leaves_nothing(void)
 {
-    struct buf        body = {0};
-    struct arena      arena = {0};
-    struct hub_entry *e = NULL;
-    struct err        err;
-    size_t            count = 0;
+    static const char first[] = "[" FILE_("\"a\"", "1") "]",
+                      second[] = "[" FILE_("\"b\"", "2") "," FILE_("\"c\"", "3") "]";
+    struct hub_listing l = {0};
+    struct err         err;
+    size_t             bytes;
 
     check_row(__func__);
-    buf_add_char(&body, '[');
-    for (int i = 0; i < 100000; i++)
-        buf_printf(&body, "%s{\"type\":\"file\",\"oid\":\"" GIT "\",\"size\":%d,\"path\":\"d/%d\"}",
-                   i ? "," : "", i, i);
-    buf_add_char(&body, ']');
-    CHECK(hub_read_tree_page(buf_view(&body), &arena, &e, &count, &err) == 0);
-    CHECK_U64(count, 100000);
-    CHECK(count == 100000 && str_eq(e[99999].path, STR("d/99999")) && e[99999].size_bytes == 99999);
-    CHECK(arena.total_bytes < 32u << 20);
+    CHECK(read_page(&l, str_from(first), 7, &err) == 0 && l.count == 1);
+    bytes = l.arena.total_bytes;
+    for (int i = 0; i < 1000; i++) { /* again and again, at another place each time */
+        hub_listing_begin_page(&l);
+        CHECK(hub_listing_add_text(&l, second, (size_t)i % sizeof(second), &err) == 0);
+    }
+    CHECK_U64(l.arena.total_bytes, bytes);
+    CHECK(read_page(&l, str_from(second), 7, &err) == 0 && l.count == 3);
+    CHECK(str_eq(l.entry[0].path, STR("a")) && str_eq(l.entry[1].path, STR("b")));
+    hub_listing_drop_page(&l); /* it was whole, but is not wanted */
+    CHECK_U64(l.count, 1);
+    CHECK(read_page(&l, str_from(second), 7, &err) == 0 && l.count == 3);
+    CHECK(str_eq(l.entry[0].path, STR("a")) && str_eq(l.entry[2].path, STR("c")));
+    hub_listing_release(&l);
+}
+
+static uint64_t hash_of(const char *body)
+{
+    struct hub_listing l = {0};
+    struct err         err;
+    uint64_t           hash;
+
+    CHECK(read_page(&l, str_from(body), 5, &err) == 0);
+    hash = l.page_hash;
+    hub_listing_release(&l);
+    return hash;
+}
+
+static void a_page_that_comes_again_shows(void)
+{
+    static const char folder_a[] = "[{\"type\":\"directory\",\"path\":\"a\"}]";
+    static const char folder_b[] = "[{\"type\":\"directory\",\"path\":\"b\"}]";
+
+    check_row(__func__);
+    CHECK(hash_of(folder_a) == hash_of(folder_a));
+    CHECK(hash_of(folder_a) != hash_of(folder_b)); /* pages without a file are not all the same */
+    CHECK(hash_of("[]") != hash_of(folder_a));
+    CHECK(hash_of("[" FILE_("\"a\"", "1") "," FILE_("\"bc\"", "1") "]") !=
+          hash_of("[" FILE_("\"ab\"", "1") "," FILE_("\"c\"", "1") "]"));
+}
+
+static void a_hundred_thousand_files_cost_few_bytes_each(void)
+{
+    struct hub_listing l = {0};
+    struct buf         body = {0};
+    struct err         err;
+
+    check_row(__func__);
+    for (int page = 0; page < 100; page++) {
+        buf_clear(&body);
+        buf_add_char(&body, '[');
+        for (int i = 0; i < 1000; i++)
+            buf_printf(&body,
+                       "%s{\"type\":\"file\",\"oid\":\"" OTHER
+                       "\",\"size\":%d,\"lfs\":{\"oid\":\"" SHA256 "\"},\"xetHash\":\"" XET
+                       "\",\"path\":\"d/%d\"}",
+                       i ? "," : "", i, page * 1000 + i);
+        buf_add_char(&body, ']');
+        CHECK(read_page(&l, buf_view(&body), 16384, &err) == 0);
+    }
+    CHECK_U64(l.count, 100000);
+    CHECK(l.count == 100000 && str_eq(l.entry[99999].path, STR("d/99999")) &&
+          l.entry[99999].size_bytes == 999);
+    CHECK(sizeof(struct hub_entry) <= 104); /* and beside it a path and 32 bytes for Xet */
+    CHECK(l.arena.total_bytes < 100000 * (32 + 8 + 2));
     buf_release(&body);
-    arena_release(&arena);
+    hub_listing_release(&l);
 }
 
 int main(void)
 {
     files_of_all_kinds();
     pages_that_are_refused();
-    a_hundred_thousand_files_in_one_page();
+    a_page_that_breaks_off_leaves_nothing();
+    a_page_that_comes_again_shows();
+    a_hundred_thousand_files_cost_few_bytes_each();
     return check_end("test_hub_tree");
 }

@@ -235,6 +235,27 @@ static int on_item(const struct json *item, size_t index, void *user, struct err
     return 0;
 }
 
+/* Feeds a list in pieces of `step` bytes. */
+static int read_list(struct json_list *list, struct str text, size_t step, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < text.len && rc == 0; i += step) {
+        struct str piece = str_sub(text, i, i + step);
+
+        rc = json_list_add(list, piece.p, piece.len, err);
+    }
+    if (rc == 0)
+        rc = json_list_end(list, err);
+    json_list_free(list);
+    return rc;
+}
+
+static int each_item(struct str text, size_t step, struct seen *seen, struct err *err)
+{
+    return read_list(json_list_new(on_item, seen), text, step, err);
+}
+
 static void a_big_array_is_read_item_by_item(void)
 {
     static const struct {
@@ -268,18 +289,20 @@ static void a_big_array_is_read_item_by_item(void)
         {"[\"\xFF\"]", SIZE_MAX, 0},
     };
 
-    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+    for (size_t i = 0; i < 8 * CHECK_COUNT(rows); i++) { /* whole, and in pieces of 1 to 7 bytes */
+        const char *text = rows[i / 8].text;
         struct seen seen = {0};
         struct err  err = {0};
-        int         rc = json_each_item(str_from(rows[i].text), on_item, &seen, &err);
-        check_row(rows[i].text);
-        CHECK(rc == (rows[i].count == SIZE_MAX ? -1 : 0));
+        int         rc = each_item(str_from(text), i % 8 ? i % 8 : SIZE_MAX / 2, &seen, &err);
+
+        check_row(text);
+        CHECK(rc == (rows[i / 8].count == SIZE_MAX ? -1 : 0));
         if (rc) {
             CHECK_U64(err.kind, ERR_BAD_ANSWER);
             continue;
         }
-        CHECK_U64(seen.count, rows[i].count);
-        CHECK_U64(seen.sum, rows[i].sum);
+        CHECK_U64(seen.count, rows[i / 8].count);
+        CHECK_U64(seen.sum, rows[i / 8].sum);
     }
 }
 
@@ -289,7 +312,7 @@ static void a_visitor_may_stop_with_its_own_error(void)
     struct err  err = {0};
 
     check_row(__func__);
-    CHECK(json_each_item(STR("[1,2,3]"), on_item, &seen, &err) == -1);
+    CHECK(each_item(STR("[1,2,3]"), 1, &seen, &err) == -1);
     CHECK_U64(err.kind, ERR_UNSAFE_NAME);
     CHECK_U64(seen.count, 2);
 }
@@ -305,15 +328,120 @@ static void items_may_be_many_but_not_deep(void)
     for (int i = 0; i < 1100000; i++)
         buf_add_str(&text, STR("1,"));
     buf_add_str(&text, STR("1]"));
-    CHECK(json_each_item(buf_view(&text), on_item, &seen, &err) == 0);
+    CHECK(each_item(buf_view(&text), 1000, &seen, &err) == 0);
     CHECK_U64(seen.count, 1100001);
     buf_clear(&text);
     buf_add_char(&text, '[');
     for (int i = 0; i < 100000; i++)
         buf_add_char(&text, '{');
-    CHECK(json_each_item(buf_view(&text), on_item, &seen, &err) == -1);
+    CHECK(each_item(buf_view(&text), 1000, &seen, &err) == -1);
     CHECK(strstr(err.text, "32 levels"));
     buf_release(&text);
+}
+
+/* The place of an error is counted from the start of the whole, not of what is still held. */
+static void a_list_says_where_reading_stopped(void)
+{
+    struct seen seen = {0};
+    struct err  err = {0};
+
+    check_row(__func__);
+    CHECK(each_item(STR("[1, 2, 3, 4, 5, x, 7]"), 3, &seen, &err) == -1);
+    CHECK(strstr(err.text, "at byte 16"));
+    CHECK_U64(seen.count, 5);
+}
+
+/* Nobody can make us hold, or go over again and again, an item that does not end. */
+static void an_item_has_at_most_256_kib(void)
+{
+    static const char *const begins[] = {"[\"", "[[", "[ "};
+
+    for (size_t i = 0; i < CHECK_COUNT(begins); i++) {
+        struct buf  text = {0};
+        struct seen seen = {0};
+        struct err  err = {0};
+
+        check_row(begins[i]);
+        buf_add_str(&text, str_from(begins[i]));
+        while (text.len < 250000)
+            buf_add_str(&text, i ? STR(" ") : STR("a"));
+        buf_add_str(&text, i == 0 ? STR("\"]") : i == 1 ? STR("]]") : STR("1]"));
+        CHECK(each_item(buf_view(&text), 16384, &seen, &err) == 0 && seen.count == 1);
+        buf_clear(&text);
+        buf_add_str(&text, str_from(begins[i]));
+        while (text.len < 300000)
+            buf_add_str(&text, i == 2 ? STR("1") : i ? STR(" ") : STR("a"));
+        CHECK(each_item(buf_view(&text), 16384, &seen, &err) == -1);
+        CHECK(strstr(err.text, "256 KiB"));
+        CHECK(each_item(buf_view(&text), 1 << 20, &seen, &err) == -1);
+        buf_release(&text);
+    }
+}
+
+struct members {
+    struct buf seen; /* "key=value " of the inner list, "(key) " of the others */
+};
+
+static int on_member(const struct json *item, size_t index, void *user, struct err *err)
+{
+    struct members *m = user;
+    uint64_t        n = 0;
+
+    (void)index;
+    (void)err;
+    json_u64(item, &n);
+    buf_printf(&m->seen, "%.*s=%u ", STR_ARG(json_key(item)), (unsigned)n);
+    return 0;
+}
+
+static int on_other(const struct json *item, size_t index, void *user, struct err *err)
+{
+    (void)index;
+    (void)err;
+    buf_printf(&((struct members *)user)->seen, "(%.*s) ", STR_ARG(json_key(item)));
+    return 0;
+}
+
+static void the_members_of_a_member_are_read_one_by_one(void)
+{
+    static const struct {
+        const char *text, *seen; /* NULL: refused */
+    } rows[] = {
+        {"{}", ""},
+        {"{\"f\":{}}", ""},
+        {"{\"v\": 1, \"f\" : { \"a\":1 , \"b\":2}}", "(v) a=1 b=2 "},
+        {"{\"f\":{\"a\":1},\"v\":{\"f\":{\"x\":9}}} ", "a=1 (v) "},
+        {"{\"f\":{\"a\":1},\"f\":{\"b\":2}}", "a=1 b=2 "},
+        {"{\"f\":{\"f\":3,\"{\":4}}", "f=3 {=4 "},
+        {"{\"f\":[1,2]}", "(f) "},
+        {"{\"f\":1}", "(f) "},
+        {"{\"\\u0066\":{\"a\":1}}", "(f) "}, /* an escaped key is another spelling, and nobody's */
+        {"[]", NULL},
+        {"{\"f\":{\"a\":1}", NULL},
+        {"{\"f\":{\"a\":1,}}", NULL},
+        {"{\"f\":{\"a\":1]}", NULL},
+        {"{\"f\":{\"a\":1} \"v\":2}", NULL},
+        {"{\"f\":{\"a\" 1}}", NULL},
+        {"{\"f\" {\"a\":1}}", NULL},
+        {"{\"f\":{1:1}}", NULL},
+        {"{\"f\":{\"a\"}}", NULL},
+        {"{\"f\":{\"a\":1}}}", NULL},
+        {"{\"f\"", NULL},
+    };
+
+    for (size_t i = 0; i < 4 * CHECK_COUNT(rows); i++) {
+        struct members    m = {{0}};
+        struct err        err = {0};
+        struct json_list *list = json_list_new_inside("f", on_member, on_other, &m);
+        const char       *want = rows[i / 4].seen;
+        int rc = read_list(list, str_from(rows[i / 4].text), i % 4 ? i % 4 : 1000, &err);
+
+        check_row(rows[i / 4].text);
+        CHECK(rc == (want ? 0 : -1));
+        if (want)
+            CHECK_STR(buf_cstr(&m.seen), want);
+        buf_release(&m.seen);
+    }
 }
 
 int main(void)
@@ -328,5 +456,8 @@ int main(void)
     a_big_array_is_read_item_by_item();
     a_visitor_may_stop_with_its_own_error();
     items_may_be_many_but_not_deep();
+    a_list_says_where_reading_stopped();
+    an_item_has_at_most_256_kib();
+    the_members_of_a_member_are_read_one_by_one();
     return check_end("test_json");
 }

@@ -24,16 +24,13 @@ static const char *blob_of(const struct store_file *file)
 
 /* --- the tree file --- */
 
-static const struct store_tree_entry tree[] = {
-    {STR("model.safetensors"), 1000, "41bd3f0a7be51d4c2f8a6e0b1d2c3e4f50617283",
-     STR("8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d"),
-     STR("5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d")},
-    {STR("config.json"), 18, "8e07cfc20f2c66d26f8295d573a91a16deb27710", {"", 0}, {"", 0}},
-    {STR("d/\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80 \"q\"\\ .txt"),
-     0,
-     "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
-     {"", 0},
-     {"", 0}},
+static const struct tree_row tree[] = {
+    {"model.safetensors", 1000, "41bd3f0a7be51d4c2f8a6e0b1d2c3e4f50617283",
+     "8fe15844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d",
+     "5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d"},
+    {"config.json", 18, "8e07cfc20f2c66d26f8295d573a91a16deb27710", NULL, NULL},
+    {"d/\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80 \"q\"\\ .txt", 0,
+     "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391", NULL, NULL},
 };
 
 /* Written by Python 3: json.dump({"format_version": 1, "files": {…}}, f, indent=1). */
@@ -47,48 +44,107 @@ static const char tree_want[] =
     "   \"lfs_size\": 1000,\n"
     "   \"xet_hash\": \"5f0c5844cfeedd35f5dc30a9fa5ed38afd849dbe4f8dcae5642d934be0afb13d\"\n  }\n }\n}";
 
+struct seen {
+    unsigned right, voids;
+};
+
+static bool same_bytes(const unsigned char *a, const unsigned char *b, size_t len)
+{
+    return a && b ? memcmp(a, b, len) == 0 : a == b;
+}
+
 static int count_entry(const struct store_tree_entry *entry, void *user, struct err *e)
 {
+    struct seen *seen = user;
+
     (void)e;
-    for (size_t i = 0; i < CHECK_COUNT(tree); i++)
-        if (str_eq(entry->path, tree[i].path) && entry->size_bytes == tree[i].size_bytes &&
-            strcmp(entry->oid, tree[i].oid) == 0 && str_eq(entry->lfs_sha256, tree[i].lfs_sha256) &&
-            str_eq(entry->xet_hash, tree[i].xet_hash))
-            ++*(int *)user;
+    if (!entry) {
+        seen->voids++;
+        seen->right = 0;
+        return 0;
+    }
+    for (size_t i = 0; i < CHECK_COUNT(tree); i++) {
+        struct store_tree_entry want;
+
+        tree_row_entry(tree, i, &want);
+        seen->right += str_eq(entry->path, want.path) && entry->size_bytes == want.size_bytes &&
+                       entry->is_lfs == want.is_lfs && same_bytes(entry->oid, want.oid, 20) &&
+                       digest_equal(&entry->digest, &want.digest) &&
+                       same_bytes(entry->xet_hash, want.xet_hash, 32);
+    }
     return 0;
 }
 
 static void tree_files_are_pythons(void)
 {
-    struct store_options    options = volume_options();
-    struct store_tree_entry masked = tree[0];
-    struct store           *store;
-    struct store_repo      *repo;
-    int                     seen = 0;
+    struct store_options options = volume_options();
+    struct store_tree    all = tree_of_rows(tree, CHECK_COUNT(tree), true);
+    struct store        *store;
+    struct store_repo   *repo;
+    struct seen          seen = {0};
 
     volume_new();
     store = open_store(&options);
     repo = open_repo(store, true, COMMIT_A);
-    CHECK(store_repo_finish(repo, tree, CHECK_COUNT(tree), true, &err) == 0);
+    CHECK(store_repo_finish(repo, &all, &err) == 0);
     CHECK_STR(text_of(REPO "/trees/" COMMIT_A ".json"), tree_want);
     CHECK(store_read_tree(repo, count_entry, &seen, &err) == 1);
-    CHECK_U64((uint64_t)seen, CHECK_COUNT(tree));
+    CHECK_U64(seen.right, CHECK_COUNT(tree));
     store_repo_close(repo);
 
     repo = open_repo(store, true, COMMIT_B); /* one that would mislead Python is kept from it */
-    seen = 0;
-    CHECK(store_repo_finish(repo, tree, CHECK_COUNT(tree), false, &err) == 0);
+    seen = (struct seen){0};
+    all.is_public = false;
+    CHECK(store_repo_finish(repo, &all, &err) == 0);
     CHECK(access(at(REPO "/trees/" COMMIT_B ".json"), F_OK) != 0);
     CHECK(store_read_tree(repo, count_entry, &seen, &err) == 1);
-    CHECK_U64((uint64_t)seen, CHECK_COUNT(tree));
-    store_repo_close(repo);
+    CHECK_U64(seen.right, CHECK_COUNT(tree));
 
-    unlink(at(REPO "/trees/" COMMIT_A ".json"));
+    /* What stands where Python looks is read first; half of one is no listing, and what it told is
+     * taken back before our own is read. */
+    seen = (struct seen){0};
+    put_text(REPO "/trees/" COMMIT_B ".json", tree_want);
+    CHECK(truncate(at(REPO "/trees/" COMMIT_B ".json"), (off_t)strlen(tree_want) - 9) == 0);
+    CHECK(store_read_tree(repo, count_entry, &seen, &err) == 1);
+    CHECK_U64(seen.right, CHECK_COUNT(tree));
+    CHECK_U64(seen.voids, 1);
+    store_repo_close(repo);
+    store_free(store);
+}
+
+/* More than is ever held at once, going out and coming in. */
+static void a_long_tree_goes_out_and_comes_in_by_pieces(void)
+{
+    enum { FILES = 3000 };
+    static char            path[FILES][32];
+    static struct tree_row row[FILES];
+    struct store_options   options = volume_options();
+    struct store_tree      all = tree_of_rows(row, FILES, true);
+    struct store          *store;
+    struct store_repo     *repo;
+    struct stat            first, second;
+    struct seen            seen = {0};
+
+    for (unsigned i = 0; i < FILES; i++) { /* not in order */
+        snprintf(path[i], sizeof(path[i]), "d/%05u", (i * 1009) % FILES);
+        row[i] = tree[1];
+        row[i].path = path[i];
+    }
+    snprintf(path[7], sizeof(path[7]), "config.json");
+    volume_new();
+    store = open_store(&options);
     repo = open_repo(store, true, COMMIT_A);
-    masked.xet_hash = STR("****");
-    CHECK(store_repo_finish(repo, &masked, 1, true, &err) == 0);
-    CHECK(!is_there(REPO "/trees/" COMMIT_A ".json"));
-    CHECK(store_read_tree(repo, NULL, NULL, &err) == 1); /* our own, elsewhere */
+    CHECK(store_repo_finish(repo, &all, &err) == 0);
+    CHECK(store_read_tree(repo, count_entry, &seen, &err) == 1);
+    CHECK_U64(seen.right, 1);
+    CHECK(stat(at(REPO "/trees/" COMMIT_A ".json"), &first) == 0 && first.st_size > FILES * 90);
+    CHECK(store_repo_finish(repo, &all, &err) == 0); /* the same again: left as it is */
+    CHECK(stat(at(REPO "/trees/" COMMIT_A ".json"), &second) == 0);
+    CHECK_U64(second.st_ino, first.st_ino);
+    row[FILES - 1].size_bytes = 19;
+    CHECK(store_repo_finish(repo, &all, &err) == 0);
+    CHECK(stat(at(REPO "/trees/" COMMIT_A ".json"), &second) == 0);
+    CHECK(second.st_ino != first.st_ino);
     store_repo_close(repo);
     store_free(store);
 }
@@ -105,6 +161,9 @@ static void damaged_trees_are_no_listing(void)
         "{\"format_version\": 1, \"files\": {\"a\": 1}}",
         "{\"format_version\": 1, \"files\": {\"a\": {\"size\": -1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}}",
         "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"8e07\"}}}",
+        "{\"files\": {\"a\": {\"size\": 1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}}",
+        "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}",
+        "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\", \"xet_hash\": \"****\"}}}",
         "{\"format_version\": 1, \"files\": {\"../a\": {\"size\": 1, \"blob_id\": \"8e07cfc20f2c66d26f8295d573a91a16deb27710\"}}}",
     };
     struct store_options options = volume_options();
@@ -119,7 +178,7 @@ static void damaged_trees_are_no_listing(void)
     for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
         check_row(rows[i]);
         put_text(REPO "/trees/" COMMIT_A ".json", rows[i]);
-        CHECK(store_read_tree(repo, NULL, NULL, &err) == 0);
+        CHECK(store_read_tree(repo, count_entry, &(struct seen){0}, &err) == 0);
     }
     check_row(NULL);
     store_repo_close(repo);
@@ -151,7 +210,7 @@ static void a_snapshot_is_links_to_blobs(void)
     CHECK(publish(repo, &model, model_text, &err) == 0);
     CHECK(store_publish_copy(repo, &deep, &model, &err) == 0);
     CHECK(!is_there(REPO "/refs"));
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     digest_to_hex(&model.digest, hex);
     snprintf(want, sizeof(want), "../../blobs/%s", hex);
     CHECK_STR(link_of(REPO "/snapshots/" COMMIT_A "/model.bin"), want);
@@ -185,7 +244,7 @@ static void a_new_commit_links_what_it_kept(void)
     CHECK(store_adopt(repo, &model, true, NULL, NULL, &err) == 1);
     CHECK(look_at(repo, &model).state == STORE_PRESENT);
     CHECK_STR(text_of(REPO "/snapshots/" COMMIT_B "/model.bin"), model_text);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     CHECK_STR(text_of(REPO "/refs/main"), COMMIT_B);
     /* A link that leads elsewhere is put right. */
     unlink(at(REPO "/snapshots/" COMMIT_B "/model.bin"));
@@ -329,13 +388,13 @@ static void readers_never_see_a_ref_without_its_files(void)
     mkdir(at(REPO "/refs"), 0755);
     put_text(REPO "/refs/main", COMMIT_B "\n");
     CHECK(publish_text(repo, "f", "1", &err) == 0);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     CHECK_STR(text_of(REPO "/refs/main"), COMMIT_A);
     CHECK(count_names(REPO "/refs") == 1);
     unlink(at(REPO "/refs/main"));
     mkdir(at(REPO "/refs/main"), 0755);
     mkdir(at(REPO "/refs/main/x"), 0755);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == -1 && err.kind == ERR_IO);
+    CHECK(store_repo_finish(repo, NULL, &err) == -1 && err.kind == ERR_IO);
     CHECK_HAS(err.text, "refs/main");
     store_repo_close(repo);
     store_free(store);
@@ -344,6 +403,7 @@ static void readers_never_see_a_ref_without_its_files(void)
 int main(void)
 {
     tree_files_are_pythons();
+    a_long_tree_goes_out_and_comes_in_by_pieces();
     damaged_trees_are_no_listing();
     a_snapshot_is_links_to_blobs();
     a_new_commit_links_what_it_kept();

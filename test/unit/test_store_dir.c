@@ -26,7 +26,7 @@ static void published_files_are_present_in_the_next_run(void)
     CHECK(publish(repo, &empty, "", &err) == 0);
     CHECK(look_at(repo, &config).state == STORE_PRESENT);
     CHECK(look_at(repo, &config).have_bytes == 2);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     store_repo_close(repo);
     store_free(store);
     umask(old);
@@ -66,7 +66,7 @@ static void a_changed_file_must_be_proven_again(void)
     CHECK(look_at(repo, &config).state == STORE_MISSING);
     CHECK(publish(repo, &config, "{}", &err) == 0);
     CHECK_STR(text_of("models/tiny/config.json"), "{}");
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     store_repo_close(repo);
     store_free(store);
 }
@@ -162,7 +162,7 @@ static void kept_files_get_the_new_commit(void)
     store = open_store(&options);
     repo = open_repo(store, false, COMMIT_A);
     CHECK(publish(repo, &same, "1", &err) == 0 && publish(repo, &changed, "old", &err) == 0);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     store_repo_close(repo);
     CHECK(store_local_commit(store, &wish, commit, &err) == 1);
     CHECK_STR(commit, COMMIT_A);
@@ -172,7 +172,7 @@ static void kept_files_get_the_new_commit(void)
     CHECK(look_at(repo, &newer).state == STORE_MISSING);
     CHECK_STR(text_of("models/tiny/changed"), "old"); /* until the new one is proven */
     CHECK(publish(repo, &newer, "newer", &err) == 0);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     store_repo_close(repo);
     CHECK(strncmp(text_of("models/tiny/.cache/huggingface/download/same.metadata"), COMMIT_B, 40) ==
           0);
@@ -206,11 +206,11 @@ static uint64_t fingerprint(void)
 
 static void a_second_run_writes_nothing(bool is_cache)
 {
-    struct store_options    options = volume_options();
-    struct store_file       file = text_file("d/same", "1");
-    struct store_tree_entry tree = {
-        .path = STR("d/same"), .size_bytes = 1, .oid = "56a6051ca2b02b04ef92d5150c9ef600403cb1de"};
-    uint64_t before = 0;
+    struct store_options options = volume_options();
+    struct store_file    file = text_file("d/same", "1");
+    struct tree_row   row = {"d/same", 1, "56a6051ca2b02b04ef92d5150c9ef600403cb1de", NULL, NULL};
+    struct store_tree tree = tree_of_rows(&row, 1, true);
+    uint64_t          before = 0;
 
     volume_new();
     for (int run = 0; run < 2; run++) {
@@ -220,13 +220,20 @@ static void a_second_run_writes_nothing(bool is_cache)
         if (run == 0)
             CHECK(publish(repo, &file, "1", &err) == 0);
         CHECK(look_at(repo, &file).state == STORE_PRESENT);
-        CHECK(store_repo_finish(repo, &tree, 1, true, &err) == 0);
+        CHECK(store_repo_finish(repo, &tree, &err) == 0);
         store_repo_close(repo);
         store_free(store);
         if (run == 0)
             before = fingerprint();
     }
     CHECK_U64(fingerprint(), before);
+}
+
+static int count_entry(const struct store_tree_entry *entry, void *user, struct err *e)
+{
+    (void)e;
+    *(unsigned *)user += entry != NULL;
+    return 0;
 }
 
 static void without_hub_metadata_nothing_lies_beside_the_files(void)
@@ -236,16 +243,16 @@ static void without_hub_metadata_nothing_lies_beside_the_files(void)
     struct store_repo        *repo;
     struct store_repo_options wish = {
         .id = STR("acme/tiny"), .path = STR("m"), .revision = STR("main"), .commit = COMMIT_A};
-    struct store_tree_entry tree = {
-        .path = STR("f"), .size_bytes = 1, .oid = "56a6051ca2b02b04ef92d5150c9ef600403cb1de"};
-    int seen = 0;
+    struct tree_row   row = {"f", 1, "56a6051ca2b02b04ef92d5150c9ef600403cb1de", NULL, NULL};
+    struct store_tree tree = tree_of_rows(&row, 1, true);
+    unsigned          seen = 0;
 
     volume_new();
     store = open_store(&options);
     CHECK(store_repo_open(store, &wish, &repo, &err) == 0);
     CHECK(publish_text(repo, "f", "1", &err) == 0);
-    CHECK(store_repo_finish(repo, &tree, 1, true, &err) == 0);
-    CHECK(store_read_tree(repo, NULL, &seen, &err) == 1);
+    CHECK(store_repo_finish(repo, &tree, &err) == 0);
+    CHECK(store_read_tree(repo, count_entry, &seen, &err) == 1 && seen == 1);
     CHECK(count_names("m") == 1);
     store_repo_close(repo);
     store_free(store);
@@ -312,7 +319,7 @@ static void the_target_itself_may_be_the_repo(void)
     store = open_store(&options);
     CHECK(store_repo_open(store, &wish, &repo, &err) == 0);
     CHECK(publish_text(repo, "a/f", "1", &err) == 0);
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     store_repo_folder(repo, &folder);
     CHECK_STR(buf_cstr(&folder), volume);
     CHECK(store_repo_space(repo, &space, &err) == 0);
@@ -342,7 +349,7 @@ static void planning_creates_nothing(void)
         repo = open_repo(store, is_cache, COMMIT_A);
         CHECK(look_at(repo, &file).state == STORE_MISSING);
         CHECK(store_repo_space(repo, &space, &err) == 0 && space.total_bytes > 0);
-        CHECK(store_read_tree(repo, NULL, NULL, &err) == 0);
+        CHECK(store_read_tree(repo, count_entry, NULL, &err) == 0);
         CHECK(store_read_state(store, "default.complete.json", 100, &text, &err) == 0);
         CHECK(store_sweep(store, NULL, NULL, &err) == 0);
         store_repo_close(repo);
@@ -421,7 +428,7 @@ static void an_inventory_full_of_garbage_only_costs_a_hash(void)
             CHECK(publish(repo, &file, "x", &err) == 0);
         CHECK(look_at(repo, &file).state == STORE_PRESENT);
         if (cut % 2)
-            CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+            CHECK(store_repo_finish(repo, NULL, &err) == 0);
         store_repo_close(repo);
         store_free(store);
         fd = fs_open_dir(at(".hf-init/inventory"), &err);
@@ -454,7 +461,7 @@ static void shards_share_one_inventory(void)
     b = open_repo(last, false, COMMIT_A);
     CHECK(publish(a, &one, "1", &err) == 0 && publish(b, &two, "2", &err) == 0);
     CHECK(store_repo_sync(a, &err) == 0);
-    CHECK(store_repo_finish(b, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(b, NULL, &err) == 0);
     CHECK(publish(a, &three, "3", &err) == 0);
     store_repo_close(a);
     store_repo_close(b);

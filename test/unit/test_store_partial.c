@@ -478,7 +478,7 @@ static void many_threads_publish_small_files(bool is_cache)
         pthread_join(thread[i], &failed);
         CHECK(failed == NULL);
     }
-    CHECK(store_repo_finish(repo, NULL, 0, true, &err) == 0);
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
     for (unsigned i = 0; i < 200; i++) {
         char              path[64], text[64];
         struct store_file file;

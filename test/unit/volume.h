@@ -227,4 +227,39 @@ static inline struct store_view look_at(struct store_repo *repo, const struct st
     return view;
 }
 
+/* A listing from texts, as tests write it. */
+struct tree_row {
+    const char *path;
+    uint64_t    size_bytes;
+    const char *oid, *sha256, *xet_hash; /* hex; the last two may be NULL */
+};
+
+static inline const unsigned char *tree_bytes(const char *hex)
+{
+    static struct digest kept[16];
+    static unsigned      next;
+    struct digest       *d = &kept[next++ % 16];
+
+    digest_from_hex(str_from(hex), d);
+    return d->byte;
+}
+
+static inline void tree_row_entry(const void *user, size_t i, struct store_tree_entry *out)
+{
+    const struct tree_row *row = &((const struct tree_row *)user)[i];
+
+    *out = (struct store_tree_entry){.path = str_from(row->path), .size_bytes = row->size_bytes};
+    out->oid = tree_bytes(row->oid);
+    out->is_lfs = row->sha256 != NULL;
+    digest_from_hex(str_from(row->sha256 ? row->sha256 : row->oid), &out->digest);
+    if (row->xet_hash)
+        out->xet_hash = tree_bytes(row->xet_hash);
+}
+
+static inline struct store_tree tree_of_rows(const struct tree_row *row, size_t count,
+                                             bool is_public)
+{
+    return (struct store_tree){count, tree_row_entry, row, is_public};
+}
+
 #endif
