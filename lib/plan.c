@@ -47,10 +47,21 @@ static const struct hub_entry *find(const struct hub_entry *const *sorted, size_
     return low < count && str_eq(sorted[low]->path, path) ? sorted[low] : NULL;
 }
 
-/* Is some folder of this path itself a file of the listing? */
-static bool runs_through_file(const struct hub_entry *const *sorted, size_t count, struct str path)
+/* Length of what two paths have in common at their start. */
+static size_t common_length(struct str a, struct str b)
 {
-    for (ptrdiff_t slash = str_find_char(path, '/', 0); slash >= 0;
+    size_t len = 0, shorter = a.len < b.len ? a.len : b.len;
+
+    while (len < shorter && a.p[len] == b.p[len])
+        len++;
+    return len;
+}
+
+/* Is some folder of this path, `from` bytes on, itself a file of the listing? */
+static bool runs_through_file(const struct hub_entry *const *sorted, size_t count, struct str path,
+                              size_t from)
+{
+    for (ptrdiff_t slash = str_find_char(path, '/', from); slash >= 0;
          slash = str_find_char(path, '/', (size_t)slash + 1))
         if (find(sorted, count, str_sub(path, 0, (size_t)slash)))
             return true;
@@ -70,11 +81,15 @@ static ptrdiff_t check_names(const struct hub_entry **sorted, size_t count, stru
                            "the listing has %.*s twice, with different contents",
                            STR_ARG(sorted[i]->path));
     }
-    for (size_t i = 0; i < kept; i++)
-        if (runs_through_file(sorted, kept, sorted[i]->path))
+    for (size_t i = 0; i < kept;
+         i++) { /* folders shared with the path before were looked at there */
+        size_t from = i ? common_length(sorted[i - 1]->path, sorted[i]->path) : 0;
+
+        if (runs_through_file(sorted, kept, sorted[i]->path, from))
             return err_set(err, ERR_UNSAFE_NAME,
                            "the listing has %.*s, but also a file where its folder must be",
                            STR_ARG(sorted[i]->path));
+    }
     return (ptrdiff_t)kept;
 }
 
@@ -103,8 +118,8 @@ static void add_file(struct plan *plan, size_t repo, const struct hub_entry *ent
         plan->file = mem_resize(plan->file, plan->file_capacity, sizeof(*plan->file));
     }
     plan->file[plan->file_count++] = (struct plan_file){
-        .repo = repo,
-        .path = arena_str(&plan->arena, entry->path),
+        .repo = (uint32_t)repo,
+        .path = entry->path,
         .size_bytes = entry->size_bytes,
         .digest = entry->digest,
         .is_lfs = entry->is_lfs,
@@ -115,16 +130,28 @@ static void add_file(struct plan *plan, size_t repo, const struct hub_entry *ent
 
 static void digest_list(const struct plan *plan, struct plan_repo *repo)
 {
-    struct buf    text = {0};
-    struct digest digest;
-    char          hex[DIGEST_HEX_MAX];
+    enum { PIECE_BYTES = 16 * 1024 };
+    struct buf        text = {0};
+    struct digest_run run;
+    struct digest     digest;
 
+    digest_begin(&run, DIGEST_SHA256, 0);
     for (size_t i = repo->first; i < repo->first + repo->count; i++) {
         const struct plan_file *f = &plan->file[i];
-        digest_to_hex(&f->digest, hex);
-        buf_printf(&text, "%s %" PRIu64 " %.*s\n", hex, f->size_bytes, STR_ARG(f->path));
+
+        buf_add_hex(&text, f->digest.byte, f->digest.kind == DIGEST_SHA256 ? 32 : 20);
+        buf_add_char(&text, ' ');
+        buf_add_u64(&text, f->size_bytes);
+        buf_add_char(&text, ' ');
+        buf_add_str(&text, f->path);
+        buf_add_char(&text, '\n');
+        if (text.len >= PIECE_BYTES) {
+            digest_add(&run, text.p, text.len);
+            buf_clear(&text);
+        }
     }
-    digest_of_text(buf_view(&text), &digest);
+    digest_add(&run, buf_cstr(&text), text.len);
+    digest_end(&run, &digest);
     digest_to_hex(&digest, repo->list_digest);
     buf_release(&text);
 }
@@ -239,13 +266,21 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 
 /* --- equal contents --- */
 
+/* A file to be put in order: the start of its hash mostly decides, without a look at the file. */
+struct keyed {
+    uint64_t key;
+    uint32_t index; /* into plan.file */
+};
+
 static int by_content(const void *a, const void *b, void *user)
 {
     const struct plan      *plan = user;
-    const struct plan_file *x = &plan->file[*(const size_t *)a];
-    const struct plan_file *y = &plan->file[*(const size_t *)b];
+    const struct keyed     *k = a, *l = b;
+    const struct plan_file *x = &plan->file[k->index], *y = &plan->file[l->index];
     int                     order;
 
+    if (k->key != l->key)
+        return k->key < l->key ? -1 : 1;
     if (x->repo != y->repo)
         return x->repo < y->repo ? -1 : 1;
     order = memcmp(x->digest.byte, y->digest.byte, sizeof(x->digest.byte));
@@ -261,13 +296,16 @@ static int by_content(const void *a, const void *b, void *user)
 
 void plan_find_same(struct plan *plan)
 {
-    size_t *order = mem_alloc(plan->file_count * sizeof(*order));
+    struct keyed *order = mem_resize(NULL, plan->file_count, sizeof(*order));
 
-    for (size_t i = 0; i < plan->file_count; i++)
-        order[i] = i;
+    for (size_t i = 0; i < plan->file_count; i++) {
+        memcpy(&order[i].key, plan->file[i].digest.byte, sizeof(order[i].key));
+        order[i].index = (uint32_t)i;
+    }
     qsort_r(order, plan->file_count, sizeof(*order), by_content, plan);
     for (size_t i = 1, first = 0; i < plan->file_count; i++) {
-        struct plan_file *f = &plan->file[order[i]], *leader = &plan->file[order[first]];
+        struct plan_file *f = &plan->file[order[i].index];
+        struct plan_file *leader = &plan->file[order[first].index];
 
         if (f->repo != leader->repo || !digest_equal(&f->digest, &leader->digest) ||
             f->size_bytes == 0) {
@@ -276,7 +314,7 @@ void plan_find_same(struct plan *plan)
         }
         if (f->state == PLAN_FETCH && f->is_mine && leader->is_mine) {
             f->state = PLAN_SAME;
-            f->same_as = order[first];
+            f->same_as = order[first].index;
             f->have_bytes = 0;
         }
     }

@@ -16,16 +16,16 @@ enum plan_state {
     PLAN_SAME,    /* same content as an earlier file of this repo: fetched once, then copied */
 };
 
-struct plan_file {
-    size_t          repo; /* index into plan.repo */
-    struct str      path;
+struct plan_file {        /* there may be 100,000 of them */
+    struct str      path; /* borrowed from the listing */
     uint64_t        size_bytes, have_bytes;
     uint64_t        allocated_bytes; /* by its partial, on disk already */
     struct digest   digest;
+    uint32_t        repo;    /* index into plan.repo */
+    uint32_t        same_as; /* PLAN_SAME: index into plan.file */
+    enum plan_state state;
     bool            is_lfs;
     bool            is_mine; /* false: another shard fetches it */
-    enum plan_state state;
-    size_t          same_as; /* PLAN_SAME: index into plan.file */
 };
 
 struct plan_repo {
@@ -37,7 +37,7 @@ struct plan_repo {
 };
 
 struct plan {
-    struct arena      arena; /* owns paths */
+    struct arena      arena; /* owns repo */
     struct plan_file *file;
     size_t            file_count, file_capacity;
     struct plan_repo *repo; /* one per repo of the spec, same order; count 0 if not planned */
@@ -47,7 +47,7 @@ struct plan {
 void plan_init(struct plan *plan, const struct spec *spec);
 void plan_release(struct plan *plan);
 
-/* Adds the selected files of one repo. Checks the whole listing, selected or not, for names that
+/* Adds the selected files of one repo; the entries must outlive the plan. Checks the whole listing, selected or not, for names that
  * cannot live side by side.
  *   errors  ERR_UNSAFE_NAME (same path twice with different content, a file where a folder must
  *           be), ERR_ENTRY_NOT_FOUND (a name of files: is missing), ERR_NOTHING_SELECTED,
