@@ -25,6 +25,8 @@ static int hash_front(struct queue *q, struct fetch_file *f, unsigned char *buff
         if (got == 0)
             return err_set(err, ERR_IO, "the partial became shorter while it was read");
         digest_add(hash, buffer, (size_t)got);
+        if (store_partial_hashed(f->active->partial, hash, err))
+            return -1;
     }
     return 0;
 }
@@ -94,18 +96,30 @@ static void on_mismatch(struct queue *q, struct fetch_file *f, const struct dige
     queue_fail(q, f, &err);
 }
 
+/* Does the hash match? What an earlier process noted of it may have been wrong, and its bytes right:
+ * then it is begun anew, and the file is gone through once more. */
+static bool matches(struct queue *q, struct fetch_file *f, struct digest *got, bool *hash_again)
+{
+    struct digest_run *hash = &f->active->hash;
+
+    digest_end(hash, got);
+    if (q->fetch->config.spec->verify != SPEC_VERIFY_ALWAYS || digest_equal(got, &f->plan->digest))
+        return true;
+    *hash_again = f->active->hash_is_resumed;
+    if (*hash_again) {
+        f->active->hash_is_resumed = false;
+        digest_begin(hash, f->plan->digest.kind, f->plan->size_bytes);
+        log_write(q->fetch->config.log, LOG_WARN, "hashing again from the start",
+                  LOG_TEXT("repo", f->place->repo->id), LOG_TEXT("file", f->plan->path));
+    }
+    return false;
+}
+
 static void publish(struct queue *q, struct fetch_file *f)
 {
     struct store_partial *partial = f->active->partial;
-    struct digest         got;
     struct err            err = {0};
 
-    digest_end(&f->active->hash, &got);
-    if (q->fetch->config.spec->verify == SPEC_VERIFY_ALWAYS &&
-        !digest_equal(&got, &f->plan->digest)) {
-        on_mismatch(q, f, &got);
-        return;
-    }
     f->active->partial = NULL; /* publish closes it, whatever happens */
     if (store_partial_publish(partial, &err)) {
         queue_fail(q, f, &err);
@@ -118,15 +132,23 @@ static void publish(struct queue *q, struct fetch_file *f)
 
 static void step(struct queue *q, struct fetch_file *f, unsigned char *buffer)
 {
-    struct err err = {0};
+    struct digest got;
+    struct err    err = {0};
+    bool          again = true;
 
-    if (hash_front(q, f, buffer, &err)) {
-        queue_fail(q, f, &err);
-        queue_hash_done(q, f);
-        return;
+    while (again) {
+        again = false;
+        if (hash_front(q, f, buffer, &err)) {
+            queue_fail(q, f, &err);
+            queue_hash_done(q, f);
+        } else if (!queue_finished_step(q, f)) {
+            return;
+        } else if (matches(q, f, &got, &again)) {
+            publish(q, f);
+        } else if (!again) {
+            on_mismatch(q, f, &got);
+        }
     }
-    if (queue_finished_step(q, f))
-        publish(q, f);
 }
 
 void *finisher_main(void *arg)

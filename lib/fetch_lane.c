@@ -109,9 +109,9 @@ static int flush(struct lane_part *p, struct err *err)
     p->written = r.end;
     p->gathered = 0;
     queue_wrote(p->lane->queue, p->part.file, r);
-    if (p->written - p->journaled >= JOURNAL_EVERY_BYTES || is_journal_due(p))
-        return journal(p, err);
-    return 0;
+    if ((p->written - p->journaled >= JOURNAL_EVERY_BYTES || is_journal_due(p)) && journal(p, err))
+        return -1;
+    return p->hashes ? store_partial_hashed(active_of(p)->partial, &active_of(p)->hash, err) : 0;
 }
 
 /* Blocks end at multiples of their size, as file systems like it. */

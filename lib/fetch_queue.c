@@ -179,7 +179,9 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
         range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
     }
     a->synced_at_ms = clock_now_ms(&q->fetch->config.clock);
-    digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
+    a->hash_is_resumed = !a->in_one_piece && store_partial_hash(a->partial, &a->hash);
+    if (!a->hash_is_resumed)
+        digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
     path = mem_strndup(f->plan->path.p, f->plan->path.len);
     a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
                                  f->plan->size_bytes, range_set_bytes(&a->have));
@@ -290,8 +292,10 @@ static int begin_locked(struct queue *q, struct fetch_file *f, bool small, struc
         queue_fail_locked(q, f, &err);
         return 0;
     }
-    if (cut_locked(q, f, 0, out))
+    if (cut_locked(q, f, 0, out)) {
+        consider_finishing_locked(q, f); /* what lay there may be hashed meanwhile */
         return 1;
+    }
     f->place->has_scout = false; /* it asks for nothing: another may go */
     if (gives_up(q, f))
         queue_fail_locked(q, f, &f->place->err);

@@ -24,12 +24,13 @@ struct fetch_active {
     struct range_set      have;  /* written */
     struct range_set      taken; /* written or handed out */
     unsigned              parts_out;
-    bool                  in_one_piece; /* the server ignores Range: one stream from 0 */
-    bool                  must_restart; /* its parts give up, then it begins anew in one piece */
-    struct buf            direct_url;   /* signed; guarded by the queue's lock */
-    struct digest_run     hash;         /* over [0, hash.hashed_bytes) */
-    bool                  hash_busy;    /* a part or a finisher is feeding it */
-    bool                  sync_busy;    /* the syncer has the partial in hand */
+    bool                  in_one_piece;    /* the server ignores Range: one stream from 0 */
+    bool                  must_restart;    /* its parts give up, then it begins anew in one piece */
+    struct buf            direct_url;      /* signed; guarded by the queue's lock */
+    struct digest_run     hash;            /* over [0, hash.hashed_bytes) */
+    bool                  hash_is_resumed; /* began where an earlier process left it */
+    bool                  hash_busy;       /* a part or a finisher is feeding it */
+    bool                  sync_busy;       /* the syncer has the partial in hand */
     uint64_t              unsynced_bytes, synced_at_ms;
     int                   slot; /* in progress */
 };

@@ -5,7 +5,7 @@
  * difference lives in store_dir.c and store_cache.c; nothing above asks which one it is.
  *
  *   TARGET/.hf-init/partials/DIGEST.INSTANCE.part      bytes at their final offsets, full length
- *   TARGET/.hf-init/partials/DIGEST.INSTANCE.journal   which ranges of it are there
+ *   TARGET/.hf-init/partials/DIGEST.INSTANCE.journal   which ranges of it are there, and its running hash
  *   TARGET/.hf-init/leases/…                           who is working on which repo (store_lease.h)
  *   TARGET/.hf-init/inventory/…                        what we verified: path, size, mtime, digest
  *
@@ -113,6 +113,14 @@ int store_adopt(struct store_repo *repo, const struct store_file *file, bool has
 int                     store_partial_open(struct store_repo *repo, const struct store_file *file,
                                            struct store_partial **out, struct err *err);
 const struct range_set *store_partial_done(const struct store_partial *p); /* as opened */
+/* The running sha256 an earlier process left, so that what it hashed need not be read again; call it
+ * once, right after opening. False, and the run as before: hash from the start.
+ *
+ * What it covers was hashed as it was written, and synced. It is not looked at again: damage on disk
+ * is not seen, as it is not in a run that nobody interrupts, and bytes that others changed only if
+ * their time tells. A restored hash that does not match may also be a note that was wrong: hash
+ * everything once more from the start before believing it. */
+bool store_partial_hash(struct store_partial *p, struct digest_run *run);
 /* Any thread, any offset. */
 int     store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
                             struct err *err);
@@ -120,6 +128,9 @@ ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint
                            struct err *err);
 /* Journals that [r) was written (it must have been). Cheap; any thread. */
 int store_partial_mark(struct store_partial *p, struct range r, struct err *err);
+/* Tells how far the hash is, each time it has grown: noted in the journal every 16 MiB. Cheap; for
+ * whoever feeds the hash. */
+int store_partial_hashed(struct store_partial *p, const struct digest_run *run, struct err *err);
 /* fdatasync + a journal note that everything marked so far survives a power cut. */
 int store_partial_sync(struct store_partial *p, struct err *err);
 /* Gives the file its final name. The caller has compared the digest of all bytes. Closes p, also on

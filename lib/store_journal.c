@@ -67,11 +67,38 @@ struct mark {
     uint64_t     offset; /* where its line begins */
 };
 
-struct marks {
-    struct mark *item;
-    size_t       count, capacity;
-    uint64_t     synced_offset;
+/* What one 'h' line said. */
+struct hash_note {
+    uint64_t   hashed_bytes;
+    struct str hex; /* borrowed from the text */
 };
+
+struct marks {
+    struct mark      *item;
+    size_t            count, capacity;
+    uint64_t          synced_offset;
+    struct hash_note *hash;
+    size_t            hash_count, hash_capacity;
+};
+
+/* "HASHED STATE" */
+static bool parse_hash(struct str text, uint64_t size_bytes, struct marks *marks)
+{
+    struct hash_note note;
+    struct str       hashed, more = text;
+
+    if (!str_cut(&more, ' ', &hashed) || !str_cut(&more, ' ', &note.hex) || more.p ||
+        !str_to_u64(hashed, &note.hashed_bytes) || note.hashed_bytes > size_bytes ||
+        note.hex.len == 0 || note.hex.len % 2 || note.hex.len > 2 * DIGEST_STATE_MAX ||
+        !str_is_hex(note.hex, note.hex.len))
+        return false;
+    if (marks->hash_count == marks->hash_capacity) {
+        marks->hash_capacity = marks->hash_capacity ? marks->hash_capacity * 2 : 64;
+        marks->hash = mem_resize(marks->hash, marks->hash_capacity, sizeof(*marks->hash));
+    }
+    marks->hash[marks->hash_count++] = note;
+    return true;
+}
 
 static bool parse_line(struct str text, uint64_t offset, uint64_t size_bytes, struct marks *marks)
 {
@@ -88,6 +115,8 @@ static bool parse_line(struct str text, uint64_t offset, uint64_t size_bytes, st
             marks->synced_offset = synced;
         return true;
     }
+    if (str_eq(kind, STR("h")))
+        return parse_hash(more, size_bytes, marks);
     if (!str_eq(kind, STR("w")) || !str_cut(&more, ' ', &begin) || !str_cut(&more, ' ', &end) ||
         more.p || !str_to_u64(begin, &mark.range.begin) || !str_to_u64(end, &mark.range.end) ||
         range_is_empty(mark.range) || mark.range.end > size_bytes)
@@ -98,6 +127,32 @@ static bool parse_line(struct str text, uint64_t offset, uint64_t size_bytes, st
     }
     marks->item[marks->count++] = mark;
     return true;
+}
+
+static unsigned char nibble(char c)
+{
+    return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static void choose_hash(const struct marks *marks, const struct range_set *durable,
+                        struct journal_hash *out)
+{
+    const struct hash_note *best = NULL;
+
+    for (size_t i = 0; i < marks->hash_count; i++) {
+        const struct hash_note *note = &marks->hash[i];
+
+        if ((!best || note->hashed_bytes > best->hashed_bytes) &&
+            range_set_covers(durable, (struct range){0, note->hashed_bytes}))
+            best = note;
+    }
+    if (!best)
+        return;
+    out->hashed_bytes = best->hashed_bytes;
+    out->len = best->hex.len / 2;
+    for (size_t i = 0; i < out->len; i++)
+        out->state[i] =
+            (unsigned char)(nibble(best->hex.p[2 * i]) << 4 | nibble(best->hex.p[2 * i + 1]));
 }
 
 bool journal_parse(struct str text, const char *boot_id, struct journal_view *out)
@@ -129,7 +184,9 @@ bool journal_parse(struct str text, const char *boot_id, struct journal_view *ou
         if (same_boot || marks.item[i].offset < marks.synced_offset)
             range_set_add(&view.written, marks.item[i].range);
     }
+    choose_hash(&marks, &view.durable, &view.durable_hash);
     free(marks.item);
+    free(marks.hash);
     *out = view;
     return !is_head;
 }
@@ -174,26 +231,53 @@ static int append(struct journal *j, const struct buf *lines, uint32_t crc, stru
     return 0;
 }
 
-int journal_create(struct journal *j, int dir_fd, const char *name, const struct journal_head *head,
-                   const struct range_set *durable, const struct range_set *written,
-                   struct err *err)
+static void hash_text(const struct journal_hash *hash, struct buf *out)
 {
-    struct journal fresh = JOURNAL_INIT;
-    struct buf     lines = {0};
-    char           text[256], hex[DIGEST_HEX_MAX];
-    uint32_t       crc = 0;
-    int            rc = -1;
+    buf_printf(out, "h %" PRIu64 " ", hash->hashed_bytes);
+    for (size_t i = 0; i < hash->len; i++)
+        buf_printf(out, "%02x", hash->state[i]);
+}
+
+static void add_hash(struct buf *lines, uint32_t *crc, const struct journal_hash *hash)
+{
+    struct buf text = {0};
+
+    if (hash->len == 0)
+        return;
+    hash_text(hash, &text);
+    add_line(lines, crc, buf_cstr(&text));
+    buf_release(&text);
+}
+
+static void add_content(struct buf *lines, uint32_t *crc, const struct journal_view *content)
+{
+    const struct journal_head *head = &content->head;
+    char                       text[256], hex[DIGEST_HEX_MAX];
 
     digest_to_hex(&head->digest, hex);
     snprintf(text, sizeof(text), "hf-init journal 1 %s %" PRIu64 " %s %s", hex, head->size_bytes,
              head->boot_id, head->owner);
-    add_line(&lines, &crc, text);
-    add_marks(&lines, &crc, durable);
-    if (durable->count) {
-        snprintf(text, sizeof(text), "s %zu", lines.len);
-        add_line(&lines, &crc, text);
+    add_line(lines, crc, text);
+    add_marks(lines, crc, &content->durable);
+    if (content->durable.count) {
+        snprintf(text, sizeof(text), "s %zu", lines->len);
+        add_line(lines, crc, text);
     }
-    add_marks(&lines, &crc, written);
+    add_marks(lines, crc, &content->written);
+    add_hash(lines, crc, &content->durable_hash);
+    if (content->newest_hash.hashed_bytes > content->durable_hash.hashed_bytes)
+        add_hash(lines, crc, &content->newest_hash);
+}
+
+int journal_create(struct journal *j, int dir_fd, const char *name,
+                   const struct journal_view *content, struct err *err)
+{
+    struct journal fresh = JOURNAL_INIT;
+    struct buf     lines = {0};
+    uint32_t       crc = 0;
+    int            rc = -1;
+
+    add_content(&lines, &crc, content);
     fresh.fd = fs_open_at(dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0660, err);
     if (fresh.fd < 0)
         goto out;
@@ -226,6 +310,17 @@ int journal_mark(struct journal *j, struct range r, struct err *err)
 
     snprintf(text, sizeof(text), "w %" PRIu64 " %" PRIu64, r.begin, r.end);
     return append_text(j, text, err);
+}
+
+int journal_note_hash(struct journal *j, const struct journal_hash *hash, struct err *err)
+{
+    struct buf text = {0};
+    int        rc;
+
+    hash_text(hash, &text);
+    rc = append_text(j, buf_cstr(&text), err);
+    buf_release(&text);
+    return rc;
 }
 
 int journal_note_sync(struct journal *j, uint64_t offset, struct err *err)

@@ -2,9 +2,11 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
+import zlib
 
 import pytest
 from conftest import content_of, sha256
@@ -153,6 +155,111 @@ def test_a_resumed_file_is_hashed_whole(run, hub, volume, stopped):
         file.write(bytes([byte[0] ^ 1]))
     result = run(spec())
     assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+# The hash of what is there.
+
+def checkpoint(folder):
+    """How far the hash goes that a journal holds and that was synced after it; 0: none."""
+    noted = best = 0
+    for journal in folder.glob("*.journal"):
+        for line in journal.read_text("ascii", "replace").splitlines():
+            kind, number = line.split(" ")[:2]
+            noted = int(number) if kind == "h" else noted
+            best = noted if kind == "s" else best
+    return best
+
+
+def bytes_read(running):
+    """How much the process had read, from files alone, when it ended."""
+    os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOWAIT)
+    with open(f"/proc/{running.process.pid}/io") as file:
+        return int(dict(line.split(": ") for line in file.read().splitlines())["rchar"])
+
+
+@pytest.fixture
+def noted(hub, start, until, volume):
+    """noted(spec) kills a run whose journal holds a hash; returns how far that goes."""
+
+    def stop(spec):
+        throttle = hub.throttle(20 * MIB, host="cdn", per="all")
+        running = start(spec)
+        found = until(lambda: checkpoint(volume / ".hf-init/partials"), seconds=20)
+        running.kill()
+        throttle.clear()
+        hub.log.settle()
+        hub.reset()
+        return max(found, checkpoint(volume / ".hf-init/partials"))
+
+    return stop
+
+
+def test_what_was_hashed_before_the_kill_is_not_read_again(start, hub, volume, noted):
+    repo = large(hub, 96 * MIB)
+    hashed = noted(spec())
+    assert hashed >= 16 * MIB
+    running = start(spec())
+    read = bytes_read(running)
+    result = running.wait()
+    assert result.code == 0, result
+    assert read <= 96 * MIB - hashed + MIB, "a mebibyte for all that is not content"
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def lie(journal, change):
+    """Rewrites the journal with each line changed, and right checksums."""
+    crc, lines = 0, []
+    for line in journal.read_text("ascii").splitlines():
+        text = change(line.rpartition(" ")[0])
+        crc = zlib.crc32(text.encode(), crc)
+        lines.append(b"%s %08x\n" % (text.encode(), crc))
+    journal.write_bytes(b"".join(lines))
+
+
+def other_state(text):
+    if not text.startswith("h "):
+        return text
+    kind, hashed, state = text.split(" ")
+    return f"{kind} {hashed} {state[:20]}{int(state[20], 16) ^ 1:x}{state[21:]}"
+
+
+def other_count(text):
+    return re.sub(r"^h (\d+)", lambda m: f"h {int(m[1]) - 1}", text)
+
+
+@pytest.mark.parametrize("change, warnings", [(other_state, ["hashing again from the start"]), (other_count, [])])
+def test_a_noted_hash_that_lies_costs_reading_and_no_fetching(run, hub, volume, noted, change, warnings):
+    repo = large(hub, 64 * MIB)
+    noted(spec())
+    journal, = (volume / ".hf-init/partials").glob("*.journal")
+    lie(journal, change)
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+    assert hub.bytes_sent(host="cdn") < 64 * MIB - 16 * MIB
+    assert [line["msg"] for line in result.lines if line["level"] == "warn"] == warnings
+
+
+def test_bytes_that_changed_later_under_a_noted_hash_are_noticed(run, hub, volume, noted):
+    repo = large(hub, 64 * MIB)
+    noted(spec())
+    partial, = (volume / ".hf-init/partials").glob("*.part")
+    with open(partial, "r+b") as file:
+        file.write(b"others were here")
+    os.utime(partial.with_suffix(".journal"), (time.time() - 60, time.time() - 60))
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_wrong_bytes_after_a_noted_hash_are_fetched_anew(run, hub, volume, noted):
+    repo = large(hub, 64 * MIB)
+    hashed = noted(spec())
+    fault = hub.fault("flip", file="model.safetensors", host="cdn", at=0, times=1)
+    result = run(spec())
+    assert result.code == 0, result
+    assert fault.hits == 1 and hub.bytes_sent(host="cdn") > 64 * MIB > hashed
     assert volume.files("acme/tiny") == content_of(repo)
 
 

@@ -1,4 +1,5 @@
 /* A partial survives its process, is resumed by exactly one, and is never taken for a file. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -129,6 +130,145 @@ static void after_a_reboot_only_what_was_synced_counts(void)
     CHECK_U64(look_at(repo, &file).have_bytes, 3 * PART);
     store_repo_close(repo);
     store_free(store);
+}
+
+/* --- the running hash --- */
+
+enum { LONG = 48 << 20, NOTED = 32 << 20 };
+
+/* Byte `at` of the long file; no two MiB of it are alike. */
+static void fill_long(char *out, uint64_t at, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)((at + i) * 7 + (at + i) / PART);
+}
+
+static struct store_file long_file(void)
+{
+    struct store_file file = {.path = STR("long.bin"), .size_bytes = LONG};
+    struct digest_run run;
+
+    digest_begin(&run, DIGEST_SHA256, LONG);
+    for (uint64_t at = 0; at < LONG; at += SIZE) {
+        fill_long(data, at, SIZE);
+        digest_add(&run, data, SIZE);
+    }
+    digest_end(&run, &file.digest);
+    return file;
+}
+
+/* Writes, marks and hashes [begin, end) as a lane does. */
+static int bring(struct store_partial *p, struct digest_run *run, uint64_t begin, uint64_t end)
+{
+    for (uint64_t at = begin; at < end; at += SIZE) {
+        struct range r = {at, at + SIZE};
+
+        fill_long(data, at, SIZE);
+        if (store_partial_write(p, data, SIZE, at, &err) || store_partial_mark(p, r, &err))
+            return -1;
+        digest_add(run, data, SIZE);
+        if (store_partial_hashed(p, run, &err))
+            return -1;
+    }
+    return 0;
+}
+
+/* NOTED bytes on disk, 8 MiB more that are only written. */
+static int live_long(void *user)
+{
+    struct store_options  options = volume_options();
+    struct store_file     file = long_file();
+    struct store         *store = open_store(&options);
+    struct store_partial *p;
+    struct digest_run     run;
+
+    (void)user;
+    if (store_partial_open(open_repo(store, false, COMMIT_A), &file, &p, &err))
+        return 1;
+    if (store_partial_hash(p, &run))
+        return 2;
+    digest_begin(&run, DIGEST_SHA256, LONG);
+    if (bring(p, &run, 0, NOTED) || store_partial_sync(p, &err) ||
+        bring(p, &run, NOTED, NOTED + 2 * SIZE))
+        return 3;
+    return 0; /* without closing anything */
+}
+
+static const char *the_partial(const char *suffix)
+{
+    static char    path[2][2048];
+    static int     next;
+    DIR           *dir = opendir(at(".hf-init/partials"));
+    struct dirent *entry;
+    char          *out = path[next++ % 2];
+
+    out[0] = '\0';
+    while (dir && (entry = readdir(dir)))
+        if (strstr(entry->d_name, suffix))
+            snprintf(out, sizeof(path[0]), "%s/%s", at(".hf-init/partials"), entry->d_name);
+    if (dir)
+        closedir(dir);
+    return out;
+}
+
+/* Opens the long file anew; how far its hash is restored, and if `whole`, does it come out right? */
+static uint64_t resumed_hash(bool whole)
+{
+    struct store_options  options = volume_options();
+    struct store_file     file = long_file();
+    struct store         *store = open_store(&options);
+    struct store_repo    *repo = open_repo(store, false, COMMIT_A);
+    struct store_partial *p;
+    struct digest_run     run = {0};
+    struct digest         got;
+    uint64_t              from;
+
+    if (!CHECK(store_partial_open(repo, &file, &p, &err) == 0))
+        exit(2);
+    CHECK_U64(range_set_front(store_partial_done(p), 0), NOTED + 2 * SIZE);
+    if (!store_partial_hash(p, &run))
+        digest_begin(&run, DIGEST_SHA256, LONG);
+    from = run.hashed_bytes;
+    if (whole) {
+        CHECK(bring(p, &run, from, LONG) == 0);
+        digest_end(&run, &got);
+        CHECK(digest_equal(&got, &file.digest));
+    }
+    digest_release(&run);
+    store_partial_close(p);
+    store_repo_close(repo);
+    store_free(store);
+    return from;
+}
+
+static void the_hash_is_resumed_where_its_bytes_are_on_disk(void)
+{
+    volume_new();
+    CHECK(in_child(live_long, NULL) == 0);
+    CHECK_U64(resumed_hash(false), NOTED); /* takes it over */
+    CHECK_U64(resumed_hash(true), NOTED);  /* and again, from the journal that was rewritten */
+}
+
+/* The time of a file below the volume, so many seconds from now. */
+static void set_time(const char *path, time_t seconds)
+{
+    struct timespec times[2] = {{time(NULL) + seconds, 0}, {time(NULL) + seconds, 0}};
+
+    CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
+}
+
+static void a_partial_that_was_changed_later_is_hashed_from_the_start(void)
+{
+    volume_new();
+    CHECK(in_child(live_long, NULL) == 0);
+    set_time(the_partial(".part"), 60);
+    CHECK_U64(resumed_hash(false), 0);
+    set_time(the_partial(".part"), -60); /* what was seen once is not forgotten */
+    CHECK_U64(resumed_hash(false), 0);
+    volume_new();
+    CHECK(in_child(live_long, NULL) == 0);
+    set_time(the_partial(".part"), 0); /* a chown at mount time, or a late write */
+    CHECK_U64(resumed_hash(false), NOTED);
 }
 
 /* The journal torn all over (test_journal.c does every byte): what is resumed was written. */
@@ -523,6 +663,8 @@ int main(void)
         data[i] = (char)(i * 2654435761u >> 13);
     resumed_exactly_where_it_was_killed();
     after_a_reboot_only_what_was_synced_counts();
+    the_hash_is_resumed_where_its_bytes_are_on_disk();
+    a_partial_that_was_changed_later_is_hashed_from_the_start();
     a_torn_journal_is_never_believed_too_much();
     an_unfit_partial_is_not_resumed();
     a_living_ones_partial_is_left_alone();

@@ -1,0 +1,180 @@
+/* store_write.c: bytes on their way into a partial, and what the journal says of them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs.h"
+#include "store_partial.h"
+
+enum {
+    JOURNAL_COMPACT_BYTES = 1 << 20, /* a longer journal is written anew */
+    NOTE_HASH_EVERY_BYTES = 16 << 20,
+    DROP_WINDOW_BYTES = 4 << 20,
+    OWNER_CHECK_MS = 1000,
+};
+
+int store_partial_check_ours(struct store_partial *p, struct err *err)
+{
+    uint64_t    now_ms = clock_now_ms(&p->repo->store->options.clock);
+    struct stat opened, named;
+    char        name[128];
+    int         there;
+
+    if (now_ms - atomic_load(&p->checked_at_ms) < OWNER_CHECK_MS)
+        return 0;
+    store_partial_name(p->stem, ".part", name);
+    if (fstat(p->fd, &opened) != 0)
+        return err_sys(err, errno, "stat the partial of %.*s", STR_ARG(p->file.path));
+    there = fs_exists_at(p->place->partials_fd, name, &named, err);
+    if (there < 0)
+        return -1;
+    if (!there || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+        return err_set(err, ERR_LOCKED,
+                       "the partial of %.*s was taken over by another process while this one was "
+                       "stopped",
+                       STR_ARG(p->file.path));
+    atomic_store(&p->checked_at_ms, now_ms);
+    return 0;
+}
+
+/* With pageCache drop, a stream that passes the end of a window starts writing it back and lets go
+ * of the one before, which has had its time. */
+static void keep_cache_small(struct store_partial *p, uint64_t begin, uint64_t end)
+{
+    uint64_t window = end / DROP_WINDOW_BYTES * DROP_WINDOW_BYTES;
+
+    if (!p->repo->store->options.drop_cache || begin / DROP_WINDOW_BYTES == end / DROP_WINDOW_BYTES)
+        return;
+    fs_write_behind(p->fd, window - DROP_WINDOW_BYTES, window, false);
+    if (window >= 2 * DROP_WINDOW_BYTES)
+        fs_write_behind(p->fd, window - 2 * DROP_WINDOW_BYTES, window - DROP_WINDOW_BYTES, true);
+}
+
+int store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
+                        struct err *err)
+{
+    uint64_t end;
+
+    if (__builtin_add_overflow(offset, len, &end) || end > p->file.size_bytes)
+        return err_set(err, ERR_INTERNAL, "write past the end of %.*s", STR_ARG(p->file.path));
+    if (store_partial_check_ours(p, err))
+        return -1;
+    if (fs_pwrite_full(p->fd, data, len, offset, err))
+        return err_wrap(err, "%.*s", STR_ARG(p->file.path));
+    keep_cache_small(p, offset, end);
+    return 0;
+}
+
+ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
+                           struct err *err)
+{
+    ssize_t n = fs_pread_full(p->fd, data, len, offset, err);
+
+    return n < 0 ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : n;
+}
+
+void store_partial_fill_head(struct store_partial *p)
+{
+    struct journal_head *head = &p->content.head;
+
+    *head = (struct journal_head){.digest = p->file.digest, .size_bytes = p->file.size_bytes};
+    snprintf(head->boot_id, sizeof(head->boot_id), "%s", p->repo->store->boot_id);
+    snprintf(head->owner, sizeof(head->owner), "%s", p->repo->key);
+}
+
+/* Writes the journal anew: the first one, or one that has grown long. Call with p->lock held. */
+static int renew_journal(struct store_partial *p, struct err *err)
+{
+    struct journal fresh = JOURNAL_INIT;
+    char           temp[64], name[128];
+
+    store_temp_name(p->repo->store, temp);
+    store_partial_name(p->stem, ".journal", name);
+    store_partial_fill_head(p);
+    if (journal_create(&fresh, p->place->temp_fd, temp, &p->content, err))
+        return -1;
+    /* What the old one had on disk must not be lost with it. */
+    if ((p->content.durable.count && fs_sync_data(fresh.fd, err)) ||
+        fs_rename_at(p->place->temp_fd, temp, p->place->partials_fd, name, err)) {
+        journal_close(&fresh);
+        return -1;
+    }
+    journal_close(&p->journal);
+    p->journal = fresh;
+    p->journal_count++;
+    return 0;
+}
+
+int store_partial_mark(struct store_partial *p, struct range r, struct err *err)
+{
+    int rc;
+
+    if (p->file.size_bytes < STORE_JOURNAL_FROM_BYTES || range_is_empty(r))
+        return 0;
+    pthread_mutex_lock(&p->lock);
+    range_set_add(&p->content.written, r);
+    if (p->journal.fd < 0 || p->journal.len_bytes > JOURNAL_COMPACT_BYTES)
+        rc = renew_journal(p, err);
+    else
+        rc = journal_mark(&p->journal, r, err);
+    pthread_mutex_unlock(&p->lock);
+    return rc ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : 0;
+}
+
+int store_partial_hashed(struct store_partial *p, const struct digest_run *run, struct err *err)
+{
+    struct journal_hash hash = {.hashed_bytes = run->hashed_bytes};
+    int                 rc = 0;
+
+    if (hash.hashed_bytes < p->noted_hash_bytes + NOTE_HASH_EVERY_BYTES)
+        return 0;
+    hash.len = digest_save(run, hash.state);
+    pthread_mutex_lock(&p->lock);
+    /* What is not marked yet will be in a moment; the next call notes it. */
+    if (hash.len && p->journal.fd >= 0 &&
+        range_set_covers(&p->content.written, (struct range){0, hash.hashed_bytes})) {
+        p->content.newest_hash = hash;
+        p->noted_hash_bytes = hash.hashed_bytes;
+        rc = journal_note_hash(&p->journal, &hash, err);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : 0;
+}
+
+int store_partial_sync(struct store_partial *p, struct err *err)
+{
+    struct range_set    covered = {0};
+    struct journal_hash hash;
+    unsigned            journal_count;
+    uint64_t            offset;
+    int                 rc;
+
+    if (p->file.size_bytes < STORE_JOURNAL_FROM_BYTES)
+        return 0;
+    pthread_mutex_lock(&p->lock);
+    journal_count = p->journal_count;
+    offset = p->journal.len_bytes;
+    hash = p->content.newest_hash;
+    for (size_t i = 0; i < p->content.written.count; i++)
+        range_set_add(&covered, p->content.written.item[i]);
+    pthread_mutex_unlock(&p->lock);
+    rc = fs_sync_data(p->fd, err); /* without the lock: it may take seconds */
+    pthread_mutex_lock(&p->lock);
+    if (rc == 0) {
+        for (size_t i = 0; i < covered.count; i++)
+            range_set_add(&p->content.durable, covered.item[i]);
+        if (hash.hashed_bytes > p->content.durable_hash.hashed_bytes)
+            p->content.durable_hash = hash; /* noted, hence all of it marked, before the sync */
+        /* A journal that was written anew meanwhile counts its own lines. */
+        rc = p->journal.fd >= 0 && p->journal_count == journal_count
+                 ? journal_note_sync(&p->journal, offset, err)
+                 : renew_journal(p, err);
+    }
+    if (rc == 0 && !p->folder_synced) {
+        rc = fs_sync_dir_at(p->place->partials_fd, ".", err);
+        p->folder_synced = rc == 0;
+    }
+    pthread_mutex_unlock(&p->lock);
+    range_set_release(&covered);
+    return rc ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : 0;
+}
