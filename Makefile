@@ -46,7 +46,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all test unit demo asan tsan lint format setup clean help
+.PHONY: all test unit demo bench asan tsan lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -108,6 +108,8 @@ build/venv/ready: test/requirements.txt
 demo: all ## the stand-in Hub, two repos into ./demo-volume, and a second run
 	@deps/setup test
 	test/demo
+bench: all ## hf-init beside its peers, as root: bench/README.md; BENCH='--only S2 --size 0.1' for a quick look
+	bench/run $(BENCH)
 lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
