@@ -147,7 +147,7 @@ class Exchange:
         if request.path.startswith("/_hub/") and self.role == "api":
             return deliver(channel, request, self.answer(request).settle(request), _Unlogged())
         record = request.record = self._begin(conn, request)
-        outcome = "sent"
+        outcome, reply = "sent", None
         try:
             reply = self.answer(request)
             record.repo, record.file, record.bucket = request.repo, request.file, request.bucket
@@ -165,6 +165,8 @@ class Exchange:
             outcome = "cut"
             raise
         finally:
+            for action in reply.ends if reply else []:
+                action()
             self.log.end(record, outcome)
 
     def _begin(self, conn, request):

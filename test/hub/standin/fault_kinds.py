@@ -6,6 +6,7 @@ contains that byte.
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 import zlib
 
@@ -206,6 +207,25 @@ def throttle(fault, request, reply, bytes_per_s, per="connection"):
     if "pace" not in fault.state:
         fault.state["pace"] = Pace(bytes_per_s, per)
     reply.paces.append(fault.state["pace"])
+
+
+@kind("crowded")
+def crowded(fault, request, reply, limit, code=403):
+    """Sends `limit` bodies at a time; who asks for one more gets `code`."""
+    _has_body(request, reply)
+    lock = fault.state.setdefault("lock", threading.Lock())
+    with lock:
+        sending = fault.state.get("sending", 0)
+        if sending < limit:
+            fault.state["sending"] = sending + 1
+    if sending >= limit:
+        reply.replace(wire.Reply(code, [("Content-Type", "application/xml")], b"<Error><Code>AccessDenied</Code></Error>"))
+        return
+
+    def end():
+        with lock:
+            fault.state["sending"] -= 1
+    reply.ends.append(end)
 
 
 @kind("call")

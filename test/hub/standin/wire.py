@@ -156,6 +156,7 @@ class Reply:
         self.length = None
         self.framing = "length"
         self.stops, self.prelude, self.paces = [], [], []
+        self.ends = []  # called when the exchange is over, however it ended
         self.raw = None
         self.close = self.hangup = False
 

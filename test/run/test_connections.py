@@ -1,0 +1,57 @@
+"""How many connections there are, and what they do for each other."""
+import pytest
+from standin import xet
+
+MIB = 1 << 20
+ONE = {"repos": [{"id": "acme/tiny"}]}
+
+
+def ranges(hub, file):
+    """(begin, bytes sent) of every answer to a GET of the file's content."""
+    return [(int((r.range or "bytes=0-").split("=")[1].split("-")[0]), r.sent)
+            for r in hub.requests(file=file, host="cdn") if r.method == "GET"]
+
+
+def test_what_a_silent_connection_does_not_bring_another_does(run, hub, volume, complete):
+    """Long before timeouts.stall; and that is no failure of the connection or the run."""
+    repo = hub.model("acme/tiny", {"w.bin": xet(24 * MIB)})
+    hub.fault("stall", host="cdn", file_at=12 * MIB, times=1)
+    result = run({**ONE, "concurrency": {"connections": 2, "partSize": "24MiB"}, "timeouts": {"stall": "5m"}}, timeout=60)
+    complete(result, repo)
+    begins = sorted(begin for begin, _ in ranges(hub, "w.bin"))
+    assert begins[0] == 0 and 11 * MIB <= begins[1] <= 12 * MIB
+    assert hub.bytes_sent("w.bin", host="cdn") <= 25 * MIB
+    assert volume.status()["totals"]["retries"] == 0
+
+
+def test_the_last_part_is_shared_by_connections_that_have_nothing_left(run, hub, complete):
+    repo = hub.model("acme/tiny", {"w.bin": xet(24 * MIB)})
+    hub.throttle(4 * MIB, host="cdn")
+    complete(run({**ONE, "concurrency": {"connections": 4, "partSize": "24MiB"}}, timeout=60), repo)
+    begins = sorted(begin for begin, _ in ranges(hub, "w.bin"))
+    assert begins[0] == 0 and len(begins) >= 3
+    assert begins[-1] > 12 * MIB
+
+
+def test_a_server_that_stays_silent_is_given_up_all_the_same(run, hub, failed):
+    """Taking over from each other must not look like progress."""
+    hub.model("acme/tiny", {"w.bin": xet(8 * MIB)})
+    hub.fault("stall", host="cdn", file_at=4 * MIB, times=None)
+    result = run({**ONE, "concurrency": {"connections": 2, "partSize": "8MiB"}, "timeouts": {"stall": "2s"},
+                  "retry": {"attempts": 2, "maxWait": "1s"}}, timeout=90)
+    failed(result, 30, "Stalled", "w.bin")
+
+
+@pytest.mark.parametrize("code", [403, 429, 503])
+def test_storage_that_serves_one_connection_at_a_time_is_served_by_one(run, hub, complete, code):
+    repo = hub.model("acme/tiny", {f"w{n}.bin": xet(6 * MIB) for n in range(4)})
+    hub.fault("crowded", host="cdn", limit=1, code=code, times=None)
+    hub.throttle(8 * MIB, host="cdn")
+    complete(run(ONE, timeout=90), repo)
+
+
+def test_storage_that_refuses_every_connection_is_an_error(run, hub, failed):
+    hub.model("acme/tiny", {f"w{n}.bin": xet(6 * MIB) for n in range(4)})
+    hub.fault("crowded", host="cdn", limit=0, code=403, times=None)
+    result = run({**ONE, "retry": {"attempts": 2, "maxWait": "1s"}}, timeout=90)
+    failed(result, 32, "ServerError", "403")
