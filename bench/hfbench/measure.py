@@ -74,6 +74,13 @@ def is_right(peer, repo, target, thorough):
     return None
 
 
+def part_done(peer, repo, target, result):
+    """How much of its work a stopped run had done, 0 to 1: by bytes, of small files by files."""
+    if repo.lfs:
+        return min(1, result["bytes_sent"] / repo.bytes)
+    return sum(path.exists() for _, path in files_at(peer, repo, target)) / len(repo.files)
+
+
 def empty(target):
     """Nothing of the last run, neither as files nor as dirty pages that the next one would pay for."""
     for child in target.iterdir() if target.exists() else []:
@@ -118,7 +125,8 @@ def one_run(peer, repo, target, site, *, keep=False, thorough=False, **how):
     result.update(peer=peer, repo=repo.folder.name, repo_bytes=repo.bytes, files=len(repo.files),
                   verified=peer in VERIFIES)
     if result["killed"]:
-        result["ok"] = True  # stopped by us: bytes_sent says how far it came
+        result["ok"] = True
+        result["done"] = part_done(peer, repo, target, result)
     else:
         wrong = f"exit code {result['code']}" if result["code"] else is_right(peer, repo, target, thorough)
         result["ok"] = wrong is None

@@ -98,6 +98,8 @@ class Helper:
             raise RuntimeError(name + " did not start")
 
     def close(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.process.args[0]} ended on its own: {self.process.returncode}")
         self.process.terminate()
         self.last_words = self.process.stdout.read().decode()
         self.process.wait()
@@ -107,6 +109,7 @@ class Loopback:
     """Everything on 127.0.0.0/8. cap: bytes per second of a CDN connection; 0 is none. crowd, crowded: above `crowd`
     connections to an address each gets `crowded` bytes per second. addresses: how many the CDN's name has."""
     netns = None
+    addresses = (HUB_ADDRESS, CDN_ADDRESS)  # where nginx listens
 
     def __init__(self, cap=0, crowd=0, crowded=0, addresses=1):
         self.relay = None
@@ -132,6 +135,7 @@ class Wan:
     """The client in a network of its own, `rtt_ms` away; loss of the server's packets in parts per million.
     Packets, not bytes, are delayed and lost: the kernel's TCP at both ends sees them. cap: as Loopback's."""
     netns = CLIENT
+    addresses = (WAN_SERVER, WAN_CDN)
 
     def __init__(self, rtt_ms, loss_ppm=0, cap=0, seed=1):
         ip("netns", "add", CLIENT)
@@ -149,7 +153,7 @@ class Wan:
         cdn = WAN_CDN
         if cap:
             cdn = WAN_RELAY
-            self.relay = Helper("relay", f"{CDN_ADDRESS}:443", 443, cap, 0, 0, cdn)
+            self.relay = Helper("relay", f"{WAN_CDN}:443", 443, cap, 0, 0, cdn)
         self.names = Names(hub=WAN_SERVER, cdn=(cdn,), netns=CLIENT)
         time.sleep(0.2)
 

@@ -1,9 +1,14 @@
 """What is measured. A scenario yields results: dicts of measure.one_run with "scenario", "case" and "run" added.
 
 Runs are interleaved: every peer once, then every peer again, so that a slow minute of the machine hits all alike."""
+import os
+import shutil
+import signal
+import time
+
 from . import MB, WORK, fixture, measure
-from .net import Loopback
-from .peers import BINARIES, PEERS
+from .net import Loopback, Wan
+from .peers import BINARIES, PEERS, files_at
 from .site import Site
 
 VOLUME = WORK / "volume"        # tmpfs
@@ -47,7 +52,7 @@ def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpu
     if target == VOLUME:
         measure.empty(VOLUME)
         touch_memory(repo.bytes)
-    with world, Site([repo], cpus=server_cpus) as site:
+    with world, Site([repo], world.addresses, server_cpus) as site:
         for run in range(runs or options.runs):
             for peer in peers:
                 result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=world.netns, thorough=run == 0,
@@ -75,5 +80,148 @@ def small_files(options):
     yield from series(options, "S3", "loopback", peers, repo, Loopback())
 
 
-SCENARIOS = {"S1": bulk("S1"), "S2": bulk("S2"), "S3": small_files}
+def small_files_far_away(options):
+    repo = fixture.get("s3", options.scale)
+    peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z", "@huggingface/hub"]
+    yield from series(options, "S3", "50 ms", peers, repo, Wan(50), limit_s=LIMIT_S)
+
+
+LIMIT_S = 60  # a slower peer is stopped then; its rate until then stands for the rest
+CAP = 20 * MB
+
+
+def capped(options):
+    """S4: each connection gets 20 MB/s; without distance (the table of targets), and at 200 ms."""
+    peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z"]
+    one, eight = fixture.get("s1", options.scale), fixture.get("s2", options.scale)
+    yield from series(options, "S4", "one file", peers, one, Loopback(cap=CAP), limit_s=LIMIT_S)
+    yield from series(options, "S4", "one, 200 ms", peers, one, Wan(200, cap=CAP), limit_s=LIMIT_S)
+    yield from series(options, "S4", "eight, 200 ms", peers, eight, Wan(200, cap=CAP), limit_s=LIMIT_S)
+
+
+def lossy(options):
+    """S5: 50 ms and one packet in a hundred lost. aria2c with 16 connections in all, and with 16 for each of 8 files."""
+    repo = fixture.get("s2", options.scale)
+    peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
+    yield from series(options, "S5", "50 ms, 1 %", peers, repo, Wan(50, loss_ppm=10_000), limit_s=LIMIT_S)
+
+
+def complete(options):
+    """S6: nothing to do. Twenty times as many runs: they take milliseconds."""
+    repo = fixture.get("s2", min(options.scale, 0.1))
+    peers = options.choose(["hf-init", "hf-init stock", "huggingface_hub"])
+    measure.empty(VOLUME)
+    with Loopback() as world, Site([repo]) as site:
+        for peer in peers:
+            measure.one_run(peer, repo, VOLUME / peer.replace(" ", "-"), site, netns=world.netns)
+        for run in range(options.runs * 4):
+            for peer in peers:
+                result = measure.one_run(peer, repo, VOLUME / peer.replace(" ", "-"), site, keep=True)
+                result.update(scenario="S6", case="complete", run=run)
+                yield result
+    measure.empty(VOLUME)
+
+
+def forget_hashes(target):
+    """Takes away what hf-init remembers of a complete volume, so that the next run has to read every file again."""
+    shutil.rmtree(target / ".hf-init")
+
+
+def again(options):
+    """S7: a complete volume is hashed, everything in the page cache."""
+    repo = fixture.get("s2", options.scale)
+    measure.empty(VOLUME)
+    touch_memory(repo.bytes)
+    with Loopback(), Site([repo]) as site:
+        filled = measure.one_run("hf-init", repo, VOLUME, site)
+        if not filled["ok"]:
+            raise RuntimeError(f"S7: the volume could not be filled: {filled}")
+        paths = [str(path) for _, path in files_at("hf-init", repo, VOLUME)]
+        env = dict(PATH=os.environ["PATH"])
+        for run in range(options.runs):
+            for peer, command in (("sha256sum", ["sha256sum"] + paths), ("openssl dgst", ["openssl", "dgst", "-sha256"] + paths)):
+                result = measure.launch(command, env)
+                result.update(peer=peer, ok=result["code"] == 0, repo=repo.folder.name, repo_bytes=repo.bytes, verified=True,
+                              scenario="S7", case="re-verify", run=run)
+                yield result
+            for peer in options.choose(["hf-init", "hf-init stock"]):
+                forget_hashes(VOLUME)
+                result = measure.one_run(peer, repo, VOLUME, site, keep=True)
+                if result["by"].get("cdn GET"):
+                    result.update(ok=False, wrong="fetched what was there")
+                result.update(scenario="S7", case="re-verify", run=run)
+                yield result
+    measure.empty(VOLUME)
+
+
+def one_pass(options):
+    """What the targets hold S1 against: one pass of openssl over the file."""
+    repo = fixture.get("s1", options.scale)
+    warm(repo)
+    for run in range(options.runs):
+        result = measure.launch(["openssl", "dgst", "-sha256", str(repo.path(repo.files[0]))], dict(PATH=os.environ["PATH"]))
+        result.update(peer="openssl dgst", ok=result["code"] == 0, repo=repo.folder.name, repo_bytes=repo.bytes,
+                      verified=True, scenario="S1", case="free", run=run)
+        yield result
+
+
+def received():
+    """Bytes that came over loopback so far, all of them the server's answers."""
+    with open("/sys/class/net/lo/statistics/rx_bytes") as file:
+        return int(file.read())
+
+
+def killed(options):
+    """S8: SIGKILL at 60 % of the bytes, then a second run. Its figures, and what both fetched."""
+    repo = fixture.get("s2", options.scale)
+    peers = options.choose(["hf-init", "aria2c", "huggingface_hub"])
+    measure.empty(VOLUME)
+    touch_memory(repo.bytes)
+    warm(repo)
+    with Loopback(), Site([repo]) as site:
+        for run in range(options.runs):
+            for peer in peers:
+                enough = received() + int(repo.bytes * 0.6)
+
+                def kill_at_60_percent(process):
+                    while process.poll() is None and received() < enough:
+                        time.sleep(0.005)
+                    process.send_signal(signal.SIGUSR1)
+
+                first = measure.one_run(peer, repo, VOLUME, site, meanwhile=kill_at_60_percent)
+                time.sleep(0.3)
+                result = measure.one_run(peer, repo, VOLUME, site, keep=True, thorough=run == 0)
+                result.update(scenario="S8", case="resume", run=run, first_wall_s=first["wall_s"],
+                              first_bytes_sent=first["bytes_sent"],
+                              twice_bytes=first["bytes_sent"] + result["bytes_sent"] - repo.bytes)
+                if not first["killed"]:
+                    result.update(ok=False, wrong="it was over before it could be killed")
+                yield result
+    measure.empty(VOLUME)
+
+
+def collapsing(options):
+    """S9: the CDN's name has three addresses; above 16 connections to one of them, each gets 1 MB/s, else 20 MB/s."""
+    repo = fixture.get("s9", options.scale)
+    peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
+    yield from series(options, "S9", "collapse", peers, repo, Loopback(cap=CAP, crowd=16, crowded=MB, addresses=3),
+                      limit_s=LIMIT_S)
+
+
+def crowded(options):
+    """How much memory 64 connections take."""
+    repo = fixture.get("s2", options.scale)
+    yield from series(options, "S2", "64 conns", ["hf-init 64 connections"], repo, Loopback())
+
+
+def little_memory(options):
+    """S11: a cgroup of 64 MiB, page cache included, and the volume on a disk."""
+    repo = fixture.get("s1", options.scale)
+    peers = ["hf-init drop", "hf-init", "aria2c", "huggingface_hub"]
+    yield from series(options, "S11", "64 MiB", peers, repo, Loopback(), target=DISK, memory=64 << 20)
+
+
+SCENARIOS = {"S1": [bulk("S1"), one_pass], "S2": [bulk("S2"), crowded], "S3": [small_files, small_files_far_away],
+             "S4": [capped], "S5": [lossy], "S6": [complete], "S7": [again], "S8": [killed], "S9": [collapsing],
+             "S11": [little_memory]}
 assert all(callable(p) for p in PEERS.values())

@@ -17,7 +17,7 @@ import subprocess
 import time
 import urllib.parse
 
-from . import CDN, CDN_NAME, ENDPOINT, HUB_NAME, WORK
+from . import CDN, CDN_ADDRESS, CDN_NAME, ENDPOINT, HUB_ADDRESS, HUB_NAME, WORK
 
 PAGE = 1000
 PATHS_INFO_PORT = 8081
@@ -59,15 +59,13 @@ http {{
     map "$uri|$arg_cursor" $tree_page {{ include {dir}/pages.conf; }}
     map "$uri|$arg_cursor" $tree_link {{ include {dir}/links.conf; }}
     server {{
-        listen 443 ssl http2;
-        server_name {hub};
+{listen}        server_name {hub};
         include {dir}/hub.conf;
         location /api/resolve-cache/ {{ return 404; }}
         location / {{ return 404; }}
     }}
     server {{
-        listen 443 ssl http2;
-        server_name {cdn};
+{listen}        server_name {cdn};
         root {fixtures};
         location / {{ add_header ETag '"0123456789abcdef0123456789abcdef"'; }}
     }}
@@ -171,9 +169,9 @@ def serve_paths_info(repos):
 
 
 class Site:
-    """A running server. `cpus`: the processors its workers are bound to, as a list; None leaves it to the kernel."""
+    """A running server on port 443 of the addresses. `cpus`: the processors its workers are bound to, as a list; None leaves it to the kernel."""
 
-    def __init__(self, repos, cpus=None, workers=2):
+    def __init__(self, repos, addresses=(HUB_ADDRESS, CDN_ADDRESS), cpus=None, workers=2):
         self.dir = WORK / "nginx"
         shutil.rmtree(self.dir, ignore_errors=True)
         docs = self.dir / "docs"
@@ -184,7 +182,8 @@ class Site:
         (self.dir / "pages.conf").write_text("default /none;\n" + "".join(f"{key} {doc};\n" for key, doc, _ in pages))
         (self.dir / "links.conf").write_text('default "";\n' + "".join(f"{key} {link};\n" for key, _, link in pages))
         (self.dir / "nginx.conf").write_text(CONFIG.format(
-            dir=self.dir, tls=WORK / "tls", fixtures=WORK / "fixtures", hub=HUB_NAME, cdn=CDN_NAME, workers=workers))
+            dir=self.dir, tls=WORK / "tls", fixtures=WORK / "fixtures", hub=HUB_NAME, cdn=CDN_NAME, workers=workers,
+            listen="".join(f"        listen {address}:443 ssl http2;\n" for address in addresses)))
         self.log_path = self.dir / "access.log"
         command = ["/usr/sbin/nginx", "-c", str(self.dir / "nginx.conf"), "-p", str(self.dir), "-e",
                    str(self.dir / "error.log")]
