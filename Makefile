@@ -114,7 +114,7 @@ lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
 format: build/venv/ready ## clang-format all of our C
-	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] deps/*.c)
+	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] bench/*.c deps/*.c)
 setup: ## installs what all of these need, and nothing else
 	@deps/setup test lint
 clean: ## removes build/; the libraries stay in $DEPS_CACHE

@@ -25,8 +25,8 @@
 enum { ROUNDS = 3, BLOCK_MAX = 4 << 20 };
 
 static unsigned char *block;
-static uint64_t total_bytes;
-static char path[4096];
+static uint64_t       total_bytes;
+static char           path[4096];
 
 static void die(const char *what)
 {
@@ -47,7 +47,8 @@ static double thread_cpu_s(void)
     struct rusage r;
 
     getrusage(RUSAGE_THREAD, &r);
-    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e-6;
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e-6;
 }
 
 static void pin(size_t cpu)
@@ -61,7 +62,7 @@ static void pin(size_t cpu)
 
 static void *send_all(void *arg)
 {
-    int fd = *(int *)arg;
+    int      fd = *(int *)arg;
     uint64_t left = total_bytes;
 
     pin(0);
@@ -79,12 +80,13 @@ static void *send_all(void *arg)
 static void tcp_sink(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0), in;
+    socklen_t          len = sizeof(a);
+    int       listener = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0), in;
     pthread_t sender;
 
     if (bind(listener, (struct sockaddr *)&a, len) || listen(listener, 1) ||
-        getsockname(listener, (struct sockaddr *)&a, &len) || connect(out, (struct sockaddr *)&a, len))
+        getsockname(listener, (struct sockaddr *)&a, &len) ||
+        connect(out, (struct sockaddr *)&a, len))
         die("loopback");
     in = accept(listener, NULL, NULL);
     pin(1);
@@ -156,8 +158,9 @@ static void best_of(const char *name, const char *what, void (*run)(void))
             best_cpu_s = thread_cpu_s() - cpu;
         }
     }
-    printf("{\"limit\": \"%s\", \"what\": \"%s\", \"gb_per_s\": %.3f, \"cpu_s_per_gb\": %.4f}\n", name, what,
-           (double)total_bytes * 1e-9 / best_s, best_cpu_s / ((double)total_bytes * 1e-9));
+    printf("{\"limit\": \"%s\", \"what\": \"%s\", \"gb_per_s\": %.3f, \"cpu_s_per_gb\": %.4f}\n",
+           name, what, (double)total_bytes * 1e-9 / best_s,
+           best_cpu_s / ((double)total_bytes * 1e-9));
     fflush(stdout);
 }
 

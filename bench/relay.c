@@ -28,28 +28,28 @@ enum { PIPE_BYTES = 1 << 20, EDGES_MAX = 16, LINKS_MAX = 4096 };
 
 /* One direction of a link: socket -> pipe -> socket. */
 struct flow {
-    int from, to, pipe[2];
-    size_t held;      /* bytes in the pipe */
-    bool ended, told; /* the source is at its end; the sink knows */
+    int    from, to, pipe[2];
+    size_t held;        /* bytes in the pipe */
+    bool   ended, told; /* the source is at its end; the sink knows */
 };
 
 struct link {
     struct edge *edge; /* NULL: a free slot */
-    struct flow down, up;
-    bool done;
+    struct flow  down, up;
+    bool         done;
 };
 
 struct edge {
-    int fd;
+    int      fd;
     unsigned links;
-    bool crowded;
+    bool     crowded;
 };
 
-static struct edge edges[EDGES_MAX];
-static struct link links[LINKS_MAX];
-static int edge_count, epoll_fd;
+static struct edge        edges[EDGES_MAX];
+static struct link        links[LINKS_MAX];
+static int                edge_count, epoll_fd;
 static struct sockaddr_in upstream;
-static unsigned long cap, crowd, crowded;
+static unsigned long      cap, crowd, crowded;
 
 static void die(const char *what)
 {
@@ -102,7 +102,7 @@ static void close_flow(struct flow *f)
 
 static void accept_link(struct edge *e)
 {
-    int one = 1, client = accept4(e->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), server;
+    int          one = 1, client = accept4(e->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), server;
     struct link *l = links;
 
     if (client < 0)
@@ -134,7 +134,8 @@ static bool move(struct flow *f)
         ssize_t in = 0, out = 0;
 
         if (!f->ended && f->held < PIPE_BYTES) {
-            in = splice(f->from, NULL, f->pipe[1], NULL, PIPE_BYTES - f->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+            in = splice(f->from, NULL, f->pipe[1], NULL, PIPE_BYTES - f->held,
+                        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
             if (in == 0)
                 f->ended = true;
             if (in < 0 && errno != EAGAIN)
@@ -158,7 +159,8 @@ static bool move(struct flow *f)
 
 static void serve(struct link *l)
 {
-    if (l->done || (move(&l->down) && move(&l->up) && !(l->down.told && (l->up.told || l->down.ended))))
+    if (l->done ||
+        (move(&l->down) && move(&l->up) && !(l->down.told && (l->up.told || l->down.ended))))
         return;
     l->done = true;
 }
@@ -175,7 +177,8 @@ static void close_link(struct link *l)
 
 static struct sockaddr_in address_of(const char *host, const char *port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
 
     if (inet_pton(AF_INET, host, &a.sin_addr) != 1)
         die(host);
@@ -184,10 +187,10 @@ static struct sockaddr_in address_of(const char *host, const char *port)
 
 static void open_edge(const char *host, const char *port)
 {
-    struct edge *e = &edges[edge_count++];
+    struct edge       *e = &edges[edge_count++];
     struct sockaddr_in a = address_of(host, port);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = e};
-    int one = 1;
+    int                one = 1;
 
     e->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(e->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -198,7 +201,7 @@ static void open_edge(const char *host, const char *port)
 
 int main(int argc, char **argv)
 {
-    char *colon = argc > 1 ? strrchr(argv[1], ':') : NULL;
+    char              *colon = argc > 1 ? strrchr(argv[1], ':') : NULL;
     struct epoll_event events[256];
 
     if (argc < 7 || argc > 6 + EDGES_MAX || !colon)

@@ -43,15 +43,15 @@ struct frame {
 };
 
 struct lane {
-    int in, out;
-    uint32_t loss_ppm;
+    int            in, out;
+    uint32_t       loss_ppm;
     unsigned char *store;
-    size_t head, tail, used; /* bytes; head is read, tail is written */
-    uint64_t packets, bytes, lost, dropped;
+    size_t         head, tail, used; /* bytes; head is read, tail is written */
+    uint64_t       packets, bytes, lost, dropped;
 };
 
 static volatile sig_atomic_t stop;
-static uint64_t random_state;
+static uint64_t              random_state;
 
 static void on_signal(int sig)
 {
@@ -86,8 +86,9 @@ static bool is_unlucky(uint32_t ppm)
 
 static int open_tun(const char *device, bool segments)
 {
-    struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (segments ? IFF_VNET_HDR : 0))};
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct ifreq request = {.ifr_flags =
+                                (short)(IFF_TUN | IFF_NO_PI | (segments ? IFF_VNET_HDR : 0))};
+    int          fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
     snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &request))
@@ -106,11 +107,11 @@ static size_t room_for(size_t len)
 static bool take_in(struct lane *l, uint64_t delay_ns)
 {
     static unsigned char spill[FRAME_MAX];
-    uint64_t due = now_ns() + delay_ns;
+    uint64_t             due = now_ns() + delay_ns;
 
     for (int i = 0; i < BATCH; i++) {
         struct frame *f;
-        ssize_t got;
+        ssize_t       got;
 
         if (STORE_BYTES - l->tail < room_for(FRAME_MAX)) { /* the end of the store is left empty */
             l->used += STORE_BYTES - l->tail;
@@ -166,11 +167,12 @@ static uint64_t let_out(struct lane *l)
 
 static void carry(struct lane lanes[2], uint64_t delay_ns)
 {
-    struct pollfd fds[2] = {{.fd = lanes[0].in, .events = POLLIN}, {.fd = lanes[1].in, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = lanes[0].in, .events = POLLIN},
+                            {.fd = lanes[1].in, .events = POLLIN}};
 
     while (!stop) {
-        bool more = false;
-        uint64_t next = UINT64_MAX, now;
+        bool            more = false;
+        uint64_t        next = UINT64_MAX, now;
         struct timespec wait = {3600, 0};
 
         for (int i = 0; i < 2; i++) {
@@ -186,7 +188,8 @@ static void carry(struct lane lanes[2], uint64_t delay_ns)
         if (next != UINT64_MAX) {
             uint64_t left = next > now ? next - now : 0;
 
-            wait = (struct timespec){.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+            wait = (struct timespec){.tv_sec = (time_t)(left / 1000000000u),
+                                     .tv_nsec = (long)(left % 1000000000u)};
         }
         ppoll(fds, 2, &wait, NULL);
     }
@@ -194,11 +197,11 @@ static void carry(struct lane lanes[2], uint64_t delay_ns)
 
 int main(int argc, char **argv)
 {
-    struct lane lanes[2] = {{0}};
+    struct lane   lanes[2] = {{0}};
     struct rusage used;
-    int here, there, home, other;
-    bool segments;
-    uint64_t delay_ns;
+    int           here, there, home, other;
+    bool          segments;
+    uint64_t      delay_ns;
 
     if (argc != 7)
         return 2;
@@ -230,8 +233,9 @@ int main(int argc, char **argv)
 
     getrusage(RUSAGE_SELF, &used);
     for (int i = 0; i < 2; i++)
-        printf("%s %" PRIu64 " packets %" PRIu64 " bytes %" PRIu64 " lost %" PRIu64 " dropped\n", i ? "back" : "there",
-               lanes[i].packets, lanes[i].bytes, lanes[i].lost, lanes[i].dropped);
+        printf("%s %" PRIu64 " packets %" PRIu64 " bytes %" PRIu64 " lost %" PRIu64 " dropped\n",
+               i ? "back" : "there", lanes[i].packets, lanes[i].bytes, lanes[i].lost,
+               lanes[i].dropped);
     printf("cpu %.2f s\n", (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6);
     return 0;
