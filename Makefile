@@ -46,26 +46,31 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all test unit demo bench asan tsan lint format setup clean help
+.PHONY: all primitives test unit demo bench asan tsan lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
 ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $V,,@)# make V=1 shows the commands
-all: $(if $(CMD),$(OUT)/hf-init) $(OUT)/libhfinit.a
+all: $(if $(CMD),$(OUT)/hf-init) $(OUT)/libhfinit.a $(OUT)/licences.txt
 
 $(OUT)/hf-init: $B/hf-init
 	@echo "  strip $@"
 	$Q$(CROSS)strip -o $@ $<
 $(OUT)/libhfinit.a: $B/libhfinit.a
 	$Qcp $< $@
+$(OUT)/licences.txt: $B/flags | $(DEPS)/.complete
+	$Qcp $(DEPS)/licences.txt $@
 $B/hf-init: $(CMD) $B/libhfinit.a
 	@echo "  link  $@"
 	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
 $B/libhfinit.a: $(LIB)
 	@echo "  ar    $@"
 	$Qrm -f $@ && $(CROSS)ar rcsD $@ $^
+$(OUT)/primitives: $B/bench/primitives.o $B/libhfinit.a
+	@echo "  link  $@"
+	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
 $B/unit/%: $B/test/unit/%.o $(HELP) $B/libhfinit.a
 	@echo "  link  $@" && mkdir -p $(@D)
 	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
@@ -86,6 +91,7 @@ $B/flags $B/commit: always
 	@echo '$(CONTENT)' | cmp -s - $@ || echo '$(CONTENT)' > $@
 always:
 
+primitives: $(OUT)/primitives ## what a core of this machine does a second: build/primitives
 unit: $(UNIT) ## unit tests, in the variant VARIANT
 	@for t in $^; do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
 	@echo "unit tests ($(VARIANT)): $(words $^) programs, all good"
@@ -120,6 +126,6 @@ setup: ## installs what all of these need, and nothing else
 clean: ## removes build/; the libraries stay in $DEPS_CACHE
 	rm -rf build
 help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
--include $(LIB:.o=.d) $(CMD:.o=.d) $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d)
+-include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d)

@@ -6,7 +6,8 @@
 
 const char *version_number(void); /* "0.1.0" */
 const char *version_commit(void); /* "1a2b3c4d5e6f" or "unknown" */
-/* {"version":…,"commit":…,"libraries":{NAME:{"version":…,"source":…}},"roots":{…},"cpu":{…}} */
+/* {"version":…,"commit":…,"libraries":{NAME:{"version":…,"source":…,"licence":…}},"roots":{…},
+ * "hash":…,"cpu":{…}} */
 void version_json(struct buf *out);
 void version_text(struct buf *out);
 
