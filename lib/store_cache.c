@@ -19,36 +19,41 @@
 #include "fs.h"
 #include "store_internal.h"
 
-static void blob_path(struct store_repo *repo, const struct store_file *file, struct buf *path)
+static void add_blob(const struct store_file *file, struct buf *path)
 {
     char hex[DIGEST_HEX_MAX];
 
-    (void)repo;
     digest_to_hex(&file->digest, hex);
+    buf_add_str(path, STR("blobs/"));
+    buf_add_str(path, str_from(hex));
+}
+
+static void blob_path(struct store_repo *repo, const struct store_file *file, struct buf *path)
+{
+    (void)repo;
     buf_clear(path);
-    buf_printf(path, "blobs/%s", hex);
+    add_blob(file, path);
 }
 
 static void snapshot_path(const struct store_repo *repo, const struct store_file *file,
                           struct buf *path)
 {
     buf_clear(path);
-    buf_printf(path, "snapshots/%s/", repo->options.commit);
+    buf_add_str(path, STR("snapshots/"));
+    buf_add_str(path, str_from(repo->options.commit));
+    buf_add_char(path, '/');
     buf_add_str(path, file->path);
 }
 
 /* "../../blobs/ETAG", one more "../" for every folder inside the repo. */
 static void link_text(const struct store_file *file, struct buf *text)
 {
-    char hex[DIGEST_HEX_MAX];
-
     buf_clear(text);
     buf_add_str(text, STR("../../"));
     for (size_t i = 0; i < file->path.len; i++)
         if (file->path.p[i] == '/')
             buf_add_str(text, STR("../"));
-    digest_to_hex(&file->digest, hex);
-    buf_printf(text, "blobs/%s", hex);
+    add_blob(file, text);
 }
 
 /* stat of the blob. It may itself be a link, to a store that all repos of the cache share. */

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char header[] = "hf-init inventory 1\n";
+enum { PIECE_BYTES = 64 << 10, LINE_BYTES_MAX = 16 << 10 };
+
+static const struct str header = {"hf-init inventory 1", 19};
 
 void inventory_release(struct inventory *inv)
 {
@@ -19,61 +21,82 @@ void inventory_release(struct inventory *inv)
     *inv = (struct inventory){0};
 }
 
-static uint64_t hash_path(struct str path)
+static uint32_t hash_path(struct str path)
 {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
 
     for (size_t i = 0; i < path.len; i++)
         h = (h ^ (unsigned char)path.p[i]) * 1099511628211u;
-    return h ^ (h >> 32);
+    return (uint32_t)(h ^ (h >> 32));
 }
 
 /* The slot that holds the path, or the free one where it belongs. */
-static size_t find_slot(const struct inventory *inv, struct str path)
+static struct inventory_slot *find_slot(const struct inventory *inv, struct str path, uint32_t hash)
 {
-    size_t at = (size_t)hash_path(path) & (inv->slot_count - 1);
+    size_t                 mask = inv->slot_count - 1, at = hash & mask;
+    struct inventory_slot *slot;
 
-    while (inv->slot[at] && !str_eq(inv->entry[inv->slot[at] - 1].path, path))
-        at = (at + 1) & (inv->slot_count - 1);
-    return at;
+    for (;; at = (at + 1) & mask) {
+        slot = &inv->slot[at];
+        if (!slot->entry || (slot->hash == hash && str_eq(inv->entry[slot->entry - 1].path, path)))
+            return slot;
+    }
 }
 
-struct inventory_entry *inventory_find(const struct inventory *inv, struct str path)
+/* Paths are asked for in the order of a listing, and an inventory is mostly in that order, too. */
+struct inventory_entry *inventory_find(struct inventory *inv, struct str path)
 {
-    size_t at;
+    const struct inventory_slot *slot;
 
+    if (inv->expected < inv->entry_count && str_eq(inv->entry[inv->expected].path, path))
+        return &inv->entry[inv->expected++];
     if (inv->slot_count == 0)
         return NULL;
-    at = find_slot(inv, path);
-    return inv->slot[at] ? &inv->entry[inv->slot[at] - 1] : NULL;
+    slot = find_slot(inv, path, hash_path(path));
+    if (!slot->entry)
+        return NULL;
+    inv->expected = slot->entry;
+    return &inv->entry[slot->entry - 1];
 }
 
 /* At most half of the slots are used, so that a search ends soon. */
 static void make_room(struct inventory *inv)
 {
+    struct inventory_slot *old = inv->slot;
+    size_t                 old_count = inv->slot_count;
+
     if (inv->entry_count == inv->entry_capacity) {
         inv->entry_capacity = inv->entry_capacity ? inv->entry_capacity * 2 : 64;
         inv->entry = mem_resize(inv->entry, inv->entry_capacity, sizeof(*inv->entry));
     }
     if ((inv->entry_count + 1) * 2 <= inv->slot_count)
         return;
-    inv->slot_count = inv->slot_count ? inv->slot_count * 2 : 128;
-    free(inv->slot);
+    inv->slot_count = old_count ? old_count * 2 : 128;
     inv->slot = mem_alloc(inv->slot_count * sizeof(*inv->slot));
-    for (size_t i = 0; i < inv->entry_count; i++)
-        inv->slot[find_slot(inv, inv->entry[i].path)] = (uint32_t)i + 1;
+    for (size_t i = 0; i < old_count; i++) {
+        size_t at = old[i].hash & (inv->slot_count - 1);
+
+        while (old[i].entry && inv->slot[at].entry)
+            at = (at + 1) & (inv->slot_count - 1);
+        if (old[i].entry)
+            inv->slot[at] = old[i];
+    }
+    free(old);
 }
 
 static struct inventory_entry *entry_for(struct inventory *inv, struct str path)
 {
-    struct inventory_entry *entry = inventory_find(inv, path);
+    struct inventory_slot  *slot;
+    struct inventory_entry *entry;
+    uint32_t                hash = hash_path(path);
 
-    if (entry)
-        return entry;
     make_room(inv);
-    entry = &inv->entry[inv->entry_count];
+    slot = find_slot(inv, path, hash);
+    if (slot->entry)
+        return &inv->entry[slot->entry - 1];
+    entry = &inv->entry[inv->entry_count++];
     *entry = (struct inventory_entry){.path = arena_str(&inv->names, path)};
-    inv->slot[find_slot(inv, path)] = (uint32_t)++inv->entry_count;
+    *slot = (struct inventory_slot){(uint32_t)inv->entry_count, hash};
     return entry;
 }
 
@@ -115,21 +138,6 @@ struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
     entry->commit = inventory_commit_index(inv, commit ? commit : "-");
     inv->changed = true;
     return entry;
-}
-
-void inventory_merge(struct inventory *inv, const struct inventory *more)
-{
-    for (size_t i = 0; i < more->entry_count; i++) {
-        const struct inventory_entry *from = &more->entry[i];
-        struct inventory_entry       *to = entry_for(inv, from->path);
-
-        if (to->seen)
-            continue;
-        to->digest = from->digest;
-        to->size_bytes = from->size_bytes;
-        to->mtime_ns = from->mtime_ns;
-        to->commit = inventory_commit_index(inv, more->commit[from->commit]);
-    }
 }
 
 bool inventory_get_ref(const struct inventory *inv, struct str revision, char commit[41])
@@ -175,10 +183,10 @@ static bool cut_word(struct str *rest, struct str *word)
     return str_cut(rest, ' ', word) && rest->p;
 }
 
-static bool parse_file(struct inventory *inv, struct str text, uint32_t commit)
+static bool parse_file(const struct inventory_reader *r, struct str text)
 {
     struct str              hex, size, mtime, rest = text;
-    struct inventory_entry *entry, got = {.commit = commit};
+    struct inventory_entry *entry, got = {.commit = r->commit};
     uint64_t                mtime_ns;
     bool                    before_1970;
 
@@ -189,7 +197,9 @@ static bool parse_file(struct inventory *inv, struct str text, uint32_t commit)
     if (!str_to_u64(str_sub(mtime, before_1970, mtime.len), &mtime_ns) || mtime_ns > INT64_MAX)
         return false;
     got.mtime_ns = before_1970 ? -(int64_t)mtime_ns : (int64_t)mtime_ns;
-    entry = entry_for(inv, rest);
+    entry = entry_for(r->inv, rest);
+    if (r->merge && entry->seen)
+        return true;
     got.path = entry->path;
     *entry = got;
     return true;
@@ -208,43 +218,82 @@ static bool parse_ref(struct inventory *inv, struct str text)
     return true;
 }
 
+static void checksum_of(struct str text, char hex[9])
+{
+    static const char digit[] = "0123456789abcdef";
+    uint32_t          crc = digest_crc32(0, text.p, text.len);
+
+    for (int i = 0; i < 8; i++)
+        hex[i] = digit[crc >> (28 - 4 * i) & 15];
+    hex[8] = ' ';
+}
+
 /* The line without its checksum, or nothing. */
 static bool take_checked(struct str line, struct str *text)
 {
     char hex[9];
 
-    if (line.len < 11 || line.p[8] != ' ')
+    if (line.len < 11)
         return false;
     *text = str_sub(line, 9, line.len);
-    snprintf(hex, sizeof(hex), "%08" PRIx32, digest_crc32(0, text->p, text->len));
-    return memcmp(hex, line.p, 8) == 0;
+    checksum_of(*text, hex);
+    return memcmp(hex, line.p, sizeof(hex)) == 0;
 }
 
-void inventory_parse(struct inventory *inv, struct str text)
+static void read_line(struct inventory_reader *r, struct str line)
 {
-    struct str rest = text, line, body;
-    uint32_t   commit = inventory_commit_index(inv, "-");
+    struct str text;
     char       name[41];
 
-    if (!str_has_prefix(text, STR("hf-init inventory 1\n")))
-        return; /* of another version */
-    while (str_cut(&rest, '\n', &line)) {
-        if (!take_checked(line, &body)) {
-            commit = 0; /* a lost 'c' line must not lend its files to another commit */
-        } else if (str_has_prefix(body, STR("f "))) {
-            parse_file(inv, str_sub(body, 2, body.len), commit);
-        } else if (str_has_prefix(body, STR("r "))) {
-            parse_ref(inv, str_sub(body, 2, body.len));
-        } else if (str_has_prefix(body, STR("c ")) && body.len <= 42) {
-            snprintf(name, sizeof(name), "%.*s", (int)body.len - 2, body.p + 2);
-            commit = inventory_commit_index(inv, name);
-        }
+    if (!r->begun) {
+        r->begun = true;
+        r->foreign = !str_eq(line, header);
+        r->commit = inventory_commit_index(r->inv, "-");
+    } else if (!take_checked(line, &text)) {
+        r->commit = 0; /* a lost 'c' line must not lend its files to another commit */
+    } else if (str_has_prefix(text, STR("f "))) {
+        parse_file(r, str_sub(text, 2, text.len));
+    } else if (str_has_prefix(text, STR("r "))) {
+        if (!r->merge)
+            parse_ref(r->inv, str_sub(text, 2, text.len));
+    } else if (str_has_prefix(text, STR("c ")) && text.len <= 42) {
+        snprintf(name, sizeof(name), "%.*s", (int)text.len - 2, text.p + 2);
+        r->commit = inventory_commit_index(r->inv, name);
     }
+}
+
+void inventory_read(struct inventory_reader *r, struct str piece)
+{
+    ptrdiff_t end;
+    bool      is_last = piece.len == 0;
+
+    r->read_bytes += piece.len;
+    while (!r->foreign && (end = str_find_char(piece, '\n', 0)) >= 0) {
+        struct str line = str_sub(piece, 0, (size_t)end);
+
+        if (r->rest.len) {
+            buf_add_str(&r->rest, line);
+            line = buf_view(&r->rest);
+        }
+        read_line(r, line);
+        buf_clear(&r->rest);
+        piece = str_sub(piece, (size_t)end + 1, piece.len);
+    }
+    if (r->rest.len < LINE_BYTES_MAX) /* what is longer checks as little as half of it */
+        buf_add_str(&r->rest, piece);
+    if (!is_last)
+        return;
+    if (r->rest.len && !r->foreign)
+        read_line(r, buf_view(&r->rest));
+    buf_release(&r->rest);
 }
 
 static void add_line(struct buf *out, const struct buf *text)
 {
-    buf_printf(out, "%08" PRIx32 " ", digest_crc32(0, text->p, text->len));
+    char hex[9];
+
+    checksum_of(buf_view(text), hex);
+    buf_add(out, hex, sizeof(hex));
     buf_add_str(out, buf_view(text));
     buf_add_char(out, '\n');
 }
@@ -259,11 +308,12 @@ static void add_commit(const struct inventory *inv, uint32_t commit, struct buf 
 
 static void add_file(const struct inventory_entry *entry, struct buf *text, struct buf *out)
 {
-    char hex[DIGEST_HEX_MAX];
-
-    digest_to_hex(&entry->digest, hex);
     buf_clear(text);
-    buf_printf(text, "f %s %" PRIu64 " %" PRId64 " ", hex, entry->size_bytes, entry->mtime_ns);
+    buf_add_str(text, STR("f "));
+    buf_add_hex(text, entry->digest.byte, entry->digest.kind == DIGEST_SHA256 ? 32 : 20);
+    buf_add_char(text, ' ');
+    buf_add_u64(text, entry->size_bytes);
+    buf_printf(text, " %" PRId64 " ", entry->mtime_ns);
     buf_add_str(text, entry->path);
     add_line(out, text);
 }
@@ -278,24 +328,33 @@ void inventory_render_entry(const struct inventory *inv, const struct inventory_
     buf_release(&text);
 }
 
-void inventory_render(const struct inventory *inv, struct buf *out)
+/* Counted are the references first, then the entries. */
+bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out)
 {
     struct buf text = {0};
     uint32_t   commit = UINT32_MAX;
+    size_t     all = inv->ref_count + inv->entry_count;
 
-    buf_add_str(out, str_from(header));
-    for (size_t i = 0; i < inv->ref_count; i++) {
-        buf_clear(&text);
-        buf_printf(&text, "r %s ", inv->ref[i].commit);
-        buf_add_str(&text, inv->ref[i].revision);
-        add_line(out, &text);
+    if (*next == 0) {
+        buf_add_str(out, header);
+        buf_add_char(out, '\n');
     }
-    for (size_t i = 0; i < inv->entry_count; i++) {
-        if (inv->entry[i].commit != commit) {
-            commit = inv->entry[i].commit;
+    for (; *next < all && out->len < PIECE_BYTES; ++*next) {
+        const struct inventory_entry *entry = &inv->entry[*next - inv->ref_count];
+
+        if (*next < inv->ref_count) {
+            buf_clear(&text);
+            buf_printf(&text, "r %s ", inv->ref[*next].commit);
+            buf_add_str(&text, inv->ref[*next].revision);
+            add_line(out, &text);
+            continue;
+        }
+        if (entry->commit != commit) {
+            commit = entry->commit;
             add_commit(inv, commit, &text, out);
         }
-        add_file(&inv->entry[i], &text, out);
+        add_file(entry, &text, out);
     }
     buf_release(&text);
+    return *next < all;
 }

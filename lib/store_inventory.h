@@ -33,14 +33,20 @@ struct inventory_ref {
     char       commit[41];
 };
 
+struct inventory_slot {
+    uint32_t entry; /* index + 1; 0: free */
+    uint32_t hash;  /* of its path, so that others are mostly passed by unseen */
+};
+
 /* {0} is empty. */
 struct inventory {
     struct arena            names; /* owns all texts */
     struct inventory_entry *entry;
     size_t                  entry_count, entry_capacity;
-    uint32_t               *slot; /* hash table: index in entry + 1 */
+    struct inventory_slot  *slot; /* hash table */
     size_t                  slot_count;
-    char (*commit)[41]; /* [0] is "-" */
+    size_t                  expected; /* the entry that is likely to be looked for next */
+    char (*commit)[41];               /* [0] is "-" */
     size_t                commit_count;
     struct inventory_ref *ref;
     size_t                ref_count;
@@ -48,22 +54,33 @@ struct inventory {
 };
 
 void inventory_release(struct inventory *inv);
-void inventory_parse(struct inventory *inv, struct str text);
-void inventory_render(const struct inventory *inv, struct buf *out);
+
+/* Reads the text in pieces; ends with an empty one. */
+struct inventory_reader {
+    struct inventory *inv; /* borrowed */
+    /* The text is what others noted meanwhile: of it comes only what we did not see ourselves. */
+    bool       merge;
+    struct buf rest; /* owned until the end: a line that is not whole yet */
+    uint64_t   read_bytes;
+    uint32_t   commit;
+    bool       begun, foreign; /* of another version */
+};
+void inventory_read(struct inventory_reader *r, struct str piece);
+/* Appends the next lines to `out`, *next of which were written before: about 64 KiB. False: these
+ * were the last. */
+bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out);
 /* The lines that make one entry known, for appending. */
 void inventory_render_entry(const struct inventory *inv, const struct inventory_entry *entry,
                             struct buf *out);
 
-struct inventory_entry *inventory_find(const struct inventory *inv, struct str path);
+struct inventory_entry *inventory_find(struct inventory *inv, struct str path);
 /* Adds or replaces; copies the path. `commit` NULL: none. */
 struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
                                       const struct digest *digest, const struct stat *st,
                                       const char *commit);
-/* Takes from `more` what we did not see ourselves. */
-void    inventory_merge(struct inventory *inv, const struct inventory *more);
-bool    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
-                         const struct digest *digest);
-int64_t inventory_mtime_ns(const struct stat *st);
+bool                    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
+                                         const struct digest *digest);
+int64_t                 inventory_mtime_ns(const struct stat *st);
 
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit);
 /* From now on the folder holds `commit`, and nothing else, for the revision. */

@@ -58,18 +58,29 @@ static void inventory_name(const struct store_repo *repo, char out[64])
     snprintf(out, 64, "inventory/%s", repo->key);
 }
 
-static int load_inventory(struct store_repo *repo, struct err *err)
+static int on_inventory(const void *data, size_t len, void *user, struct err *err)
 {
-    struct buf text = {0};
-    char       name[64];
-    int        rc;
+    struct inventory_reader *reader = user;
+
+    if (reader->read_bytes > INVENTORY_MAX_BYTES)
+        return err_set(err, ERR_TOO_LARGE, "an inventory has at most 512 MiB");
+    inventory_read(reader, (struct str){data, len});
+    return 0;
+}
+
+/* With `merge`, what other shards of this run noted since we read the file. */
+static int load_inventory(struct store_repo *repo, bool merge, struct err *err)
+{
+    struct inventory_reader reader = {.inv = &repo->inventory, .merge = merge};
+    struct store           *store = repo->store;
+    char                    name[64];
+    int                     rc = 0;
 
     inventory_name(repo, name);
-    rc = store_read_state(repo->store, name, INVENTORY_MAX_BYTES, &text, err);
-    if (rc == 1)
-        inventory_parse(&repo->inventory, buf_view(&text));
-    buf_release(&text);
-    return rc < 0 && err->kind != ERR_TOO_LARGE ? -1 : 0;
+    if (store->place->state_fd >= 0)
+        rc = fs_read_pieces_at(store->place->state_fd, name, on_inventory, &reader, err);
+    inventory_read(&reader, STR(""));
+    return rc < 0 && err->kind != ERR_TOO_LARGE ? -1 : 0; /* what was read serves */
 }
 
 /* Opens the folder if it is there. */
@@ -94,7 +105,7 @@ int store_repo_open(struct store *store, const struct store_repo_options *option
     copy_options(repo, options);
     if (store_place_for(store, repo->folder, &repo->place, err) ||
         store_place_ready(store, repo->place, err) || open_root(repo, err) ||
-        load_inventory(repo, err)) {
+        load_inventory(repo, false, err)) {
         err_wrap(err, "%s/%s", store->target, repo->folder);
         store_repo_close(repo);
         return -1;
@@ -216,21 +227,21 @@ static int look_folder(struct store_repo *repo, const char *rel, int *fd, const 
 {
     struct looked *looked =
         str_has_prefix(str_from(rel), STR("blobs/")) ? &repo->blobs_folder : &repo->last_folder;
-    const char *slash = strrchr(rel, '/');
-    char        folder[4096];
+    const char *slash = strrchr(rel, '/'), *folder = slash ? rel : ".";
+    size_t      len = slash ? (size_t)(slash - rel) : 1;
 
     if (open_root(repo, err))
         return -1;
-    if (repo->root_fd < 0)
+    if (repo->root_fd < 0 || len >= sizeof(looked->folder)) /* no folder has such a name */
         return 0;
     *base = slash ? slash + 1 : rel;
-    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rel) : 1, slash ? rel : ".");
-    if (looked->fd < 0 || strcmp(folder, looked->folder) != 0) {
+    if (looked->fd < 0 || looked->folder[len] || memcmp(folder, looked->folder, len) != 0) {
         fs_close(&looked->fd);
-        looked->fd = fs_open_dir_at(repo->root_fd, folder, err);
+        memset(looked->folder, 0, sizeof(looked->folder));
+        memcpy(looked->folder, folder, len);
+        looked->fd = fs_open_dir_at(repo->root_fd, looked->folder, err);
         if (looked->fd < 0)
             return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
-        memcpy(looked->folder, folder, sizeof(folder));
     }
     *fd = looked->fd;
     return 1;
@@ -493,44 +504,43 @@ static int sync_touched(struct store_repo *repo, struct err *err)
     return 0;
 }
 
-/* What other shards of this run noted since we read the file. */
-static void merge_inventory(struct store_repo *repo, const char *name)
-{
-    struct inventory theirs = {0};
-    struct buf       text = {0};
-    struct err       ignored;
+struct inventory_source {
+    const struct inventory *inv;
+    size_t                  next;
+};
 
-    if (store_read_state(repo->store, name, INVENTORY_MAX_BYTES, &text, &ignored) == 1) {
-        inventory_parse(&theirs, buf_view(&text));
-        inventory_merge(&repo->inventory, &theirs);
+static bool render_inventory(void *user, struct buf *out)
+{
+    struct inventory_source *source = user;
+
+    if (!out) {
+        source->next = 0;
+        return true;
     }
-    inventory_release(&theirs);
-    buf_release(&text);
+    return inventory_render(source->inv, &source->next, out);
 }
 
 static int write_inventory(struct store_repo *repo, struct err *err)
 {
-    struct store *store = repo->store;
-    struct buf    text = {0};
-    char          name[64];
-    int           rc;
+    struct inventory_source source = {.inv = &repo->inventory};
+    struct store           *store = repo->store;
+    struct err              ignored;
+    char                    name[64];
 
     inventory_set_ref(&repo->inventory, repo->options.revision, repo->options.commit);
     inventory_set_ref(&repo->inventory, str_from(repo->options.commit), repo->options.commit);
     if (!repo->inventory.changed)
         return 0;
     inventory_name(repo, name);
-    merge_inventory(repo, name);
-    inventory_render(&repo->inventory, &text);
+    load_inventory(repo, true, &ignored);
     fs_close(&repo->append_fd);
-    rc = fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode, err);
-    if (rc == 0)
-        rc = store_replace(store, store->place, store->place->state_fd, name, buf_view(&text), true,
-                           err);
-    if (rc == 0)
-        repo->inventory.changed = false;
-    buf_release(&text);
-    return rc;
+    if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
+                        err) ||
+        store_replace_from(store, store->place, store->place->state_fd, name, render_inventory,
+                           &source, true, err))
+        return -1;
+    repo->inventory.changed = false;
+    return 0;
 }
 
 int store_repo_sync(struct store_repo *repo, struct err *err)
