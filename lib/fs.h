@@ -96,6 +96,9 @@ struct fs_space {
     bool     is_memory;   /* tmpfs, ramfs */
     bool     is_network;  /* NFS, CIFS, FUSE, Lustre, CephFS, 9p … by f_type */
 };
-int fs_space(int fd, struct fs_space *out, struct err *err);
+/* NFS, CIFS, FUSE …, by statfs's f_type. */
+bool fs_type_is_network(uint32_t type);
+bool fs_is_network(int fd);
+int  fs_space(int fd, struct fs_space *out, struct err *err);
 
 #endif

@@ -45,6 +45,18 @@ static bool is_one_of(uint32_t type, const uint32_t *list, size_t count)
     return false;
 }
 
+bool fs_type_is_network(uint32_t type)
+{
+    return is_one_of(type, network_type, sizeof(network_type) / sizeof(network_type[0]));
+}
+
+bool fs_is_network(int fd)
+{
+    struct statfs kind;
+
+    return fstatfs(fd, &kind) == 0 && fs_type_is_network((uint32_t)kind.f_type);
+}
+
 /* The hard limit, else the soft one, less what is used; 0 limit: none. */
 static uint64_t quota_left(uint64_t hard, uint64_t soft, uint64_t used)
 {
@@ -101,8 +113,7 @@ int fs_space(int fd, struct fs_space *out, struct err *err)
     space.free_inodes = volume.f_files == 0 ? UINT64_MAX : (uint64_t)volume.f_favail;
     space.is_memory =
         is_one_of((uint32_t)kind.f_type, memory_type, sizeof(memory_type) / sizeof(memory_type[0]));
-    space.is_network = is_one_of((uint32_t)kind.f_type, network_type,
-                                 sizeof(network_type) / sizeof(network_type[0]));
+    space.is_network = fs_type_is_network((uint32_t)kind.f_type);
     apply_quota(fd, &space);
     *out = space;
     return 0;

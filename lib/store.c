@@ -146,6 +146,7 @@ int store_place_ready(struct store *store, struct store_place *place, struct err
             (!open_state_dir(place->state_fd, "partials", create, mode, &place->partials_fd, err) &&
              !open_state_dir(place->state_fd, "temp", create, mode, &place->temp_fd, err)))
             rc = 0;
+        place->syncs_early = store->options.sync_early || fs_is_network(place->state_fd);
     }
     pthread_mutex_unlock(&store->lock);
     return rc;
@@ -368,6 +369,21 @@ static int open_target(struct store *store, struct err *err)
     return store_place_ready(store, store->place, err);
 }
 
+/* The windows of some sixteen streams, each with one full and one being filled, shall fit into the
+ * memory that there is; larger ones than 8 MiB make no disk faster. */
+static void size_windows(struct store *store)
+{
+    enum { WINDOW_MIN = 1 << 20, WINDOW_MAX = 8 << 20, EARLY_MIN = 8 << 20, EARLY_MAX = 64 << 20 };
+    uint64_t memory = store->options.memory_bytes ? store->options.memory_bytes : UINT64_MAX;
+
+    store->window_bytes = WINDOW_MAX;
+    while (store->window_bytes > WINDOW_MIN && store->window_bytes > memory / 32)
+        store->window_bytes /= 2;
+    store->early_bytes = EARLY_MAX;
+    while (store->early_bytes > EARLY_MIN && store->early_bytes > memory / 4)
+        store->early_bytes /= 2;
+}
+
 int store_new(const struct store_options *options, struct store **out, struct err *err)
 {
     struct store *store = mem_alloc(sizeof(*store));
@@ -385,6 +401,7 @@ int store_new(const struct store_options *options, struct store **out, struct er
     while (len > 1 && store->target[len - 1] == '/')
         store->target[--len] = '\0';
     store->options.target = store->target;
+    size_windows(store);
     make_instance(store);
     read_boot_id(store);
     if (open_target(store, err)) {
@@ -418,6 +435,11 @@ void store_free(struct store *store)
 int store_target_fd(const struct store *store)
 {
     return store->target_fd;
+}
+
+void store_set_drop_cache(struct store *store, bool drop_cache)
+{
+    store->options.drop_cache = drop_cache;
 }
 
 const char *store_instance(const struct store *store)

@@ -33,7 +33,9 @@ enum store_lock_mode { STORE_LOCKS_AUTO, STORE_LOCKS_NONE, STORE_LOCKS_LIE };
 struct store_options {
     const char          *target;
     uint32_t             file_mode, dir_mode;
-    bool                 drop_cache;       /* keep the page cache small */
+    bool                 drop_cache;       /* keep the page cache small; see store_set_drop_cache */
+    bool                 sync_early;       /* treat every volume as a network one */
+    uint64_t             memory_bytes;     /* what limits us, page cache included; 0: nothing */
     bool                 disable_symlinks; /* layout cache without links */
     bool                 read_only;        /* plan, verify: create and change nothing */
     const char          *boot_id; /* NULL: this kernel's; a test says another one to be a reboot */
@@ -44,7 +46,9 @@ struct store_options {
 
 int  store_new(const struct store_options *options, struct store **out, struct err *err);
 void store_free(struct store *store);
-int  store_target_fd(const struct store *store);       /* lent; -1 if read_only and not there yet */
+int  store_target_fd(const struct store *store); /* lent; -1 if read_only and not there yet */
+/* Before anything is written. Drop: what is hashed leaves the page cache as soon as it is on disk. */
+void        store_set_drop_cache(struct store *store, bool drop_cache);
 const char *store_instance(const struct store *store); /* random id of this process, 16 hex */
 
 /* State files of the run, below TARGET/.hf-init/. */
@@ -121,15 +125,16 @@ const struct range_set *store_partial_done(const struct store_partial *p); /* as
  * their time tells. A restored hash that does not match may also be a note that was wrong: hash
  * everything once more from the start before believing it. */
 bool store_partial_hash(struct store_partial *p, struct digest_run *run);
-/* Any thread, any offset. */
+/* Any thread, any offset. May wait for the disk: with drop_cache, and on network file systems, whose
+ * unwritten pages no memory limit can reclaim, write-back starts early. */
 int     store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
                             struct err *err);
 ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
                            struct err *err);
 /* Journals that [r) was written (it must have been). Cheap; any thread. */
 int store_partial_mark(struct store_partial *p, struct range r, struct err *err);
-/* Tells how far the hash is, each time it has grown: noted in the journal every 16 MiB. Cheap; for
- * whoever feeds the hash. */
+/* Tells how far the hash is, each time it has grown, by whoever feeds it: noted in the journal every
+ * 16 MiB, and with drop_cache what lies behind it leaves the page cache, which may wait for the disk. */
 int store_partial_hashed(struct store_partial *p, const struct digest_run *run, struct err *err);
 /* fdatasync + a journal note that everything marked so far survives a power cut. */
 int store_partial_sync(struct store_partial *p, struct err *err);

@@ -31,8 +31,10 @@ struct store_place {
     char *rel;     /* owned: the folder that holds .hf-init, below the target; "." is the target */
     int   root_fd; /* that folder */
     int   state_fd, partials_fd, temp_fd; /* .hf-init and what is in it; -1 until needed */
+    bool  syncs_early;                    /* once they are open: a network file system */
     bool  is_listed;
-    struct stale_partial *stale; /* owned; once listed */
+    _Atomic uint64_t      unsynced_bytes; /* with syncs_early, over all partials */
+    struct stale_partial *stale;          /* owned; once listed */
     size_t                stale_count, stale_capacity;
     struct store_place   *next;
 };
@@ -47,6 +49,8 @@ struct store {
     char                 instance[17];
     char                 boot_id[40]; /* "-" if the kernel does not tell */
     atomic_uint          temp_count;
+    uint64_t             window_bytes; /* of write-back; a power of two */
+    uint64_t             early_bytes;  /* unsynced bytes a network file system may have */
 
     pthread_mutex_t       lock;     /* guards all below */
     struct store_place   *place;    /* owned list; the first is the target's */

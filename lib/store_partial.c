@@ -50,6 +50,7 @@ static void unregister_partial(struct store *store, struct store_partial *p, boo
 static void release_partial(struct store_partial *p, bool keep)
 {
     unregister_partial(p->repo->store, p, keep);
+    atomic_fetch_sub(&p->place->unsynced_bytes, atomic_load(&p->unsynced_bytes));
     journal_close(&p->journal);
     fs_close(&p->fd);
     range_set_release(&p->opened);

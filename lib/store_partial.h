@@ -17,9 +17,12 @@ struct store_partial {
     struct store_file   file; /* path: owned */
     char                stem[96];
     int                 fd;
-    struct range_set    opened;        /* what was there when we came */
-    _Atomic uint64_t    checked_at_ms; /* when the name was last seen to be ours */
-    uint64_t noted_hash_bytes; /* the last hash in the journal; belongs to who feeds the hash */
+    struct range_set    opened;         /* what was there when we came */
+    _Atomic uint64_t    checked_at_ms;  /* when the name was last seen to be ours */
+    _Atomic uint64_t    unsynced_bytes; /* with place.syncs_early */
+    /* These belong to whoever feeds the hash. */
+    uint64_t noted_hash_bytes; /* the last one in the journal */
+    uint64_t dropped_bytes;    /* [0, dropped_bytes) has left the page cache */
 
     pthread_mutex_t     lock;    /* guards all below */
     struct journal      journal; /* made by the first mark */

@@ -9,7 +9,7 @@
 enum {
     JOURNAL_COMPACT_BYTES = 1 << 20, /* a longer journal is written anew */
     NOTE_HASH_EVERY_BYTES = 16 << 20,
-    DROP_WINDOW_BYTES = 4 << 20,
+    EARLY_SYNC_LEAST_BYTES = 4 << 20,
     OWNER_CHECK_MS = 1000,
 };
 
@@ -37,17 +37,56 @@ int store_partial_check_ours(struct store_partial *p, struct err *err)
     return 0;
 }
 
-/* With pageCache drop, a stream that passes the end of a window starts writing it back and lets go
- * of the one before, which has had its time. */
-static void keep_cache_small(struct store_partial *p, uint64_t begin, uint64_t end)
-{
-    uint64_t window = end / DROP_WINDOW_BYTES * DROP_WINDOW_BYTES;
+/* --- the page cache --- */
 
-    if (!p->repo->store->options.drop_cache || begin / DROP_WINDOW_BYTES == end / DROP_WINDOW_BYTES)
+/* A stream that passes the end of a window starts writing it back: when somebody waits for it, or
+ * memory is short, it is on its way. */
+static void start_write_back(struct store_partial *p, uint64_t begin, uint64_t end)
+{
+    uint64_t window = p->repo->store->window_bytes, from = begin / window * window;
+
+    if (p->repo->store->options.drop_cache || p->place->syncs_early)
+        fs_write_behind(p->fd, from, end / window * window, false);
+}
+
+/* Lets go of what is hashed, one window behind, so that the disk has had time. Bytes that nobody has
+ * hashed yet stay: they would have to be read from the disk again. */
+static void drop_behind(struct store_partial *p, uint64_t hashed)
+{
+    uint64_t window = p->repo->store->window_bytes, end = hashed / window * window;
+
+    if (!p->repo->store->options.drop_cache)
         return;
-    fs_write_behind(p->fd, window - DROP_WINDOW_BYTES, window, false);
-    if (window >= 2 * DROP_WINDOW_BYTES)
-        fs_write_behind(p->fd, window - 2 * DROP_WINDOW_BYTES, window - DROP_WINDOW_BYTES, true);
+    if (hashed < p->dropped_bytes) /* begun anew */
+        p->dropped_bytes = 0;
+    if (end < p->dropped_bytes + 2 * window)
+        return;
+    fs_write_behind(p->fd, p->dropped_bytes, end - window, true);
+    p->dropped_bytes = end - window;
+}
+
+static int sync_data(struct store_partial *p, struct err *err)
+{
+    uint64_t synced = atomic_exchange(&p->unsynced_bytes, 0);
+    int      rc = fs_sync_data(p->fd, err);
+
+    atomic_fetch_sub(&p->place->unsynced_bytes, synced);
+    return rc;
+}
+
+/* NFS and its like keep pages until the server has them on disk, not only sent: they count against
+ * the memory limit, and nothing can reclaim them. So whoever writes syncs, before they are many. */
+static int sync_early(struct store_partial *p, size_t len, struct err *err)
+{
+    uint64_t of_file, of_place;
+
+    if (!p->place->syncs_early)
+        return 0;
+    of_file = atomic_fetch_add(&p->unsynced_bytes, len) + len;
+    of_place = atomic_fetch_add(&p->place->unsynced_bytes, len) + len;
+    if (of_place < p->repo->store->early_bytes || of_file < EARLY_SYNC_LEAST_BYTES)
+        return 0;
+    return sync_data(p, err);
 }
 
 int store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
@@ -61,8 +100,8 @@ int store_partial_write(struct store_partial *p, const void *data, size_t len, u
         return -1;
     if (fs_pwrite_full(p->fd, data, len, offset, err))
         return err_wrap(err, "%.*s", STR_ARG(p->file.path));
-    keep_cache_small(p, offset, end);
-    return 0;
+    start_write_back(p, offset, end);
+    return sync_early(p, len, err) ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : 0;
 }
 
 ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
@@ -81,6 +120,8 @@ void store_partial_fill_head(struct store_partial *p)
     snprintf(head->boot_id, sizeof(head->boot_id), "%s", p->repo->store->boot_id);
     snprintf(head->owner, sizeof(head->owner), "%s", p->repo->key);
 }
+
+/* --- the journal --- */
 
 /* Writes the journal anew: the first one, or one that has grown long. Call with p->lock held. */
 static int renew_journal(struct store_partial *p, struct err *err)
@@ -126,6 +167,7 @@ int store_partial_hashed(struct store_partial *p, const struct digest_run *run, 
     struct journal_hash hash = {.hashed_bytes = run->hashed_bytes};
     int                 rc = 0;
 
+    drop_behind(p, run->hashed_bytes);
     if (hash.hashed_bytes < p->noted_hash_bytes + NOTE_HASH_EVERY_BYTES)
         return 0;
     hash.len = digest_save(run, hash.state);
@@ -158,7 +200,7 @@ int store_partial_sync(struct store_partial *p, struct err *err)
     for (size_t i = 0; i < p->content.written.count; i++)
         range_set_add(&covered, p->content.written.item[i]);
     pthread_mutex_unlock(&p->lock);
-    rc = fs_sync_data(p->fd, err); /* without the lock: it may take seconds */
+    rc = sync_data(p, err); /* without the lock: it may take seconds */
     pthread_mutex_lock(&p->lock);
     if (rc == 0) {
         for (size_t i = 0; i < covered.count; i++)

@@ -227,12 +227,12 @@ static void refusals_name_the_user_and_the_folder(void)
     CHECK(in_child(refused_as_another_user, NULL) == 0);
 }
 
-/* What a seccomp profile that does not know openat2 does to us. */
-static void forbid_openat2(int sys_errno)
+/* What a seccomp profile that does not know a call does to us, or a file system that lacks it. */
+static void forbid(unsigned call, int sys_errno)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)sys_errno),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -253,11 +253,76 @@ static void everything(void)
     bytes_land_where_they_belong();
 }
 
+/* A file of `size_bytes` under a fallocate that fails so; what fs_allocate says to it. */
+static int allocate_without(int sys_errno, struct stat *st, struct err *err)
+{
+    int fd, rc;
+
+    forbid(SYS_fallocate, sys_errno);
+    fd = fs_open_at(dir_fd, "allocated", O_RDWR | O_CREAT | O_TRUNC, 0644, err);
+    rc = fs_allocate(fd, 64 << 20, err);
+    fstat(fd, st);
+    fs_close(&fd);
+    return rc;
+}
+
+static int space_is_only_promised_where_it_cannot_be_had(void *sys_errno)
+{
+    struct err  err = {0};
+    struct stat st;
+
+    if (allocate_without(*(int *)sys_errno, &st, &err))
+        return 1;
+    if (st.st_size != 64 << 20)
+        return 2;
+    return st.st_blocks > 64 ? 3 : 0; /* nobody wrote zeros */
+}
+
+static int a_full_disk_is_told_before_the_first_byte(void *sys_errno)
+{
+    struct err  err = {0};
+    struct stat st;
+
+    return allocate_without(*(int *)sys_errno, &st, &err) != -1 ||
+           (err.kind != ERR_DISK_FULL && err.kind != ERR_QUOTA);
+}
+
+static void files_are_allocated_as_far_as_the_volume_can(void)
+{
+    static const int lacks[] = {EOPNOTSUPP, ENOSYS, EPERM, EINVAL}, full[] = {ENOSPC, EDQUOT};
+
+    for (size_t i = 0; i < CHECK_COUNT(lacks); i++)
+        CHECK(in_child(space_is_only_promised_where_it_cannot_be_had, (void *)&lacks[i]) == 0);
+    for (size_t i = 0; i < CHECK_COUNT(full); i++)
+        CHECK(in_child(a_full_disk_is_told_before_the_first_byte, (void *)&full[i]) == 0);
+}
+
+static void network_file_systems_are_known(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t    type;
+        bool        is_network;
+    } rows[] = {
+        {"NFS", 0x6969, true},        {"CIFS", 0xFF534D42, true},     {"SMB2", 0xFE534D42, true},
+        {"FUSE", 0x65735546, true},   {"Lustre", 0x0BD00BD0, true},   {"CephFS", 0x00C36400, true},
+        {"ext4", 0xEF53, false},      {"XFS", 0x58465342, false},     {"btrfs", 0x9123683E, false},
+        {"tmpfs", 0x01021994, false}, {"overlay", 0x794C7630, false},
+    };
+
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+        check_row(rows[i].name);
+        CHECK(fs_type_is_network(rows[i].type) == rows[i].is_network);
+    }
+    check_row(NULL);
+    CHECK(!fs_is_network(-1));
+}
+
 static int without_openat2(void *sys_errno)
 {
     unsigned failed = check_state.failed;
 
-    forbid_openat2(*(int *)sys_errno);
+    forbid(SYS_openat2, *(int *)sys_errno);
     reopen();
     everything();
     volume_remove();
@@ -272,6 +337,8 @@ int main(void)
     reopen();
     everything();
     refusals_name_the_user_and_the_folder();
+    files_are_allocated_as_far_as_the_volume_can();
+    network_file_systems_are_known();
     CHECK(in_child(without_openat2, &enosys) == 0);
     CHECK(access(volume, F_OK) != 0); /* the child took it away */
     CHECK(in_child(without_openat2, &eperm) == 0);
