@@ -36,11 +36,14 @@ static bool has_word(struct str list, struct str word)
 }
 
 /* This process's group for a controller ("" for v2), as in "4:memory:/kubepods/pod1". */
-static bool own_group(const char *controller, char *out, size_t size)
+static bool own_group(const char *root, const char *controller, char *out, size_t size)
 {
     char  line[1024];
-    FILE *f = fopen("/proc/self/cgroup", "re");
     bool  found = false;
+    FILE *f;
+
+    snprintf(line, sizeof(line), "%s/proc/self/cgroup", root);
+    f = fopen(line, "re");
 
     if (!f)
         return false;
@@ -76,17 +79,86 @@ static uint64_t read_limit(const char *root, const char *group, const char *file
     return value >= (UINT64_C(1) << 62) ? UINT64_MAX : value;
 }
 
-uint64_t cgroup_memory_limit(void)
+/* The number behind a name, in lines such as "total_inactive_file 4096" or "MemAvailable: 99 kB". */
+static bool read_named(const char *path, const char *name, uint64_t *value)
 {
-    char     group[1024];
-    uint64_t limit = smaller(read_limit("/sys/fs/cgroup", "", "memory.max"),
-                             read_limit("/sys/fs/cgroup/memory", "", "memory.limit_in_bytes"));
+    char  line[256];
+    FILE *f = fopen(path, "re");
+    bool  found = false;
 
-    if (own_group("", group, sizeof(group)))
-        limit = smaller(limit, read_limit("/sys/fs/cgroup", group, "memory.max"));
-    if (own_group("memory", group, sizeof(group)))
-        limit = smaller(limit, read_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes"));
-    return limit;
+    if (!f)
+        return false;
+    while (!found && fgets(line, sizeof(line), f)) {
+        struct str rest = str_from(line), word, number;
+
+        line[strcspn(line, "\n")] = '\0';
+        rest = str_from(line);
+        if (!str_cut(&rest, ' ', &word) || !str_eq(word, str_from(name)))
+            continue;
+        while (rest.len && rest.p[0] == ' ')
+            rest = str_sub(rest, 1, rest.len);
+        found = str_cut(&rest, ' ', &number) && str_to_u64(number, value);
+    }
+    fclose(f);
+    return found;
+}
+
+/* How one version of cgroups names what we read. */
+struct memory_names {
+    const char *controller, *base, *limit, *usage, *inactive, *active;
+};
+
+static const struct memory_names memory_names[] = {
+    {"", "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file", "active_file"},
+    {"memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+     "total_inactive_file", "total_active_file"},
+};
+
+/* One group's share of the answer. Cached file pages count as left: they make room for others. */
+static void add_group(const char *root, const struct memory_names *names, const char *group,
+                      struct cgroup_memory *out)
+{
+    char     base[1024], path[2048 + 64];
+    uint64_t limit, usage, inactive = 0, active = 0;
+
+    snprintf(base, sizeof(base), "%s%s", root, names->base);
+    limit = read_limit(base, group, names->limit);
+    if (limit == UINT64_MAX)
+        return;
+    usage = read_limit(base, group, names->usage);
+    snprintf(path, sizeof(path), "%s%s/memory.stat", base, strcmp(group, "/") == 0 ? "" : group);
+    read_named(path, names->inactive, &inactive);
+    read_named(path, names->active, &active);
+    usage = usage == UINT64_MAX ? 0 : usage;
+    usage -= smaller(usage, inactive + active);
+    out->limit_bytes = smaller(out->limit_bytes, limit);
+    out->left_bytes = smaller(out->left_bytes, limit - smaller(limit, usage));
+}
+
+void cgroup_memory(const char *root, struct cgroup_memory *out)
+{
+    char     path[1024], group[1024];
+    uint64_t available_kib;
+
+    *out = (struct cgroup_memory){UINT64_MAX, UINT64_MAX};
+    snprintf(path, sizeof(path), "%s/proc/meminfo", root);
+    if (read_named(path, "MemAvailable:", &available_kib))
+        out->left_bytes = available_kib * 1024;
+    for (size_t i = 0; i < sizeof(memory_names) / sizeof(memory_names[0]); i++) {
+        const struct memory_names *names = &memory_names[i];
+
+        add_group(root, names, "", out);
+        if (!own_group(root, names->controller, group, sizeof(group)))
+            continue;
+        while (group[0] != '\0' && strcmp(group, "/") != 0) {
+            char *slash = strrchr(group, '/');
+
+            add_group(root, names, group, out);
+            if (!slash)
+                break;
+            *slash = '\0';
+        }
+    }
 }
 
 /* "max 100000" or "150000 100000" (v2). */
@@ -125,9 +197,9 @@ unsigned cgroup_cpus(void)
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         cpus = (uint64_t)CPU_COUNT(&set);
     cpus = smaller(cpus, smaller(cpus_v2(""), cpus_v1("")));
-    if (own_group("", group, sizeof(group)))
+    if (own_group("", "", group, sizeof(group)))
         cpus = smaller(cpus, cpus_v2(group));
-    if (own_group("cpu", group, sizeof(group)))
+    if (own_group("", "cpu", group, sizeof(group)))
         cpus = smaller(cpus, cpus_v1(group));
     return cpus == 0 || cpus > 1024 ? 1 : (unsigned)cpus;
 }

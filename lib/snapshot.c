@@ -55,31 +55,22 @@ void snapshot_free(struct snapshot *s)
 
 /* --- opening the volume --- */
 
-/* The page cache of the init container is charged to its limit, and lost to the server if it does
- * not fit: keep it only where it is small against the limit. */
-static bool drops_cache(const struct snapshot *s)
-{
-    enum { SMALL_LIMIT_BYTES = 2 * 1024 * 1024 };
-    uint64_t limit = cgroup_memory_limit();
-
-    if (s->spec->page_cache != SPEC_CACHE_AUTO)
-        return s->spec->page_cache == SPEC_CACHE_DROP;
-    return limit != UINT64_MAX && limit / 1024 < SMALL_LIMIT_BYTES;
-}
-
 static int open_store(struct snapshot *s, bool read_only, struct err *err)
 {
+    struct cgroup_memory memory;
     struct store_options options = {
         .target = s->report.target,
         .file_mode = s->spec->file_mode,
         .dir_mode = s->spec->dir_mode,
-        .drop_cache = drops_cache(s),
+        .drop_cache = s->spec->page_cache == SPEC_CACHE_DROP,
         .disable_symlinks = s->spec->disable_symlinks,
         .read_only = read_only,
         .clock = s->config.clock,
         .log = s->config.log,
     };
 
+    cgroup_memory("", &memory);
+    options.memory_bytes = memory.limit_bytes == UINT64_MAX ? 0 : memory.limit_bytes;
     return store_new(&options, &s->store, err);
 }
 
@@ -392,6 +383,39 @@ static int give_up_lease(struct snapshot *s, struct err *err)
     return -1;
 }
 
+static bool has_network_volume(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct fs_space space;
+        struct err      ignored;
+
+        if (s->repo[i].store && store_repo_space(s->repo[i].store, &space, &ignored) == 0 &&
+            space.is_network)
+            return true;
+    }
+    return false;
+}
+
+/* What is cached is charged to the init container, and lost to the server if it does not fit; pages
+ * of a network volume may be gone with the mount. */
+static bool drops_cache(struct snapshot *s)
+{
+    struct cgroup_memory memory;
+    uint64_t             bytes = 0;
+    bool                 network = has_network_volume(s), drop;
+
+    cgroup_memory("", &memory);
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        if (is_missing(s, &s->plan.file[k]))
+            bytes += s->plan.file[k].size_bytes;
+    drop = network || bytes > memory.left_bytes / 2;
+    log_write(s->config.log, LOG_DEBUG, "page cache", LOG_CSTR("policy", drop ? "drop" : "keep"),
+              LOG_NUM("bytes", bytes), LOG_NUM("left_bytes", memory.left_bytes),
+              LOG_NUM("limit_bytes", memory.limit_bytes),
+              LOG_CSTR("volume", network ? "network" : "local"));
+    return drop;
+}
+
 static int make_it_match(struct snapshot *s, struct err *err)
 {
     int waited, all;
@@ -411,6 +435,8 @@ static int make_it_match(struct snapshot *s, struct err *err)
     s->status_is_theirs = false; /* now it is we who fetch */
     if (resolve_and_judge(s, err))
         return -1;
+    if (s->spec->page_cache == SPEC_CACHE_AUTO)
+        store_set_drop_cache(s->store, drops_cache(s));
     if (snapshot_adopt(s, err))
         return -1;
     plan_find_same(&s->plan);

@@ -388,6 +388,19 @@ def test_64_mib_are_enough_for_a_file_of_512_mb(run, hub, on_disk, memory_limit,
     assert "oom_kill 0" in read("memory.oom_control", "memory.events")
 
 
+@pytest.mark.parametrize("limit, size, policy", [
+    (64 * MIB, 40 * MIB, "drop"), (64 * MIB, 4 * MIB, "keep"), (None, 40 * MIB, "keep")])
+def test_the_page_cache_is_kept_where_the_files_fit_half_of_the_memory_left(
+        run, hub, on_disk, memory_limit, limit, size, policy):
+    tiny(hub, size)
+    prefix, _ = memory_limit(limit) if limit else ((), None)
+    result = run({"target": str(on_disk.path), "repos": [{"id": "acme/tiny"}], "log": {"level": "debug"}}, prefix=prefix)
+    assert result.code == 0, result
+    said, = [line for line in result.lines if line["msg"] == "page cache"]
+    assert (said["policy"], said["bytes"]) == (policy, size + 2)
+    assert limit is None or said["limit_bytes"] == limit and 2 * MIB < said["left_bytes"] < limit
+
+
 @pytest.mark.skipif(not shutil.which("fincore"), reason="needs fincore")
 @pytest.mark.parametrize("page_cache", ["keep", "drop"])
 def test_page_cache_is_kept_or_dropped_as_told(run, hub, on_disk, page_cache):
