@@ -12,7 +12,12 @@
 #include "http_internal.h"
 #include "tls.h"
 
-enum { HEADER_COUNT_MAX = 200, HEADER_BYTES_MAX = 64 * 1024 };
+enum {
+    HEADER_COUNT_MAX = 200,
+    HEADER_BYTES_MAX = 64 * 1024,
+    /* libcurl counts the busy ones too, and their number grows at run time. */
+    CONNECTIONS_KEPT_MIN = 128,
+};
 
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned        global_users;
@@ -290,7 +295,9 @@ int http_new(const struct http_config *config, struct http **out, struct err *er
         free(http);
         return err_set(err, ERR_INTERNAL, "curl_multi_init failed");
     }
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->max_connections);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                      config->max_connections > CONNECTIONS_KEPT_MIN ? (long)config->max_connections
+                                                                     : (long)CONNECTIONS_KEPT_MIN);
     curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
     *out = http;
     return 0;
