@@ -16,6 +16,7 @@ int fetch_new(const struct fetch_config *config, struct fetch **out, struct err 
 
     (void)err;
     fetch->config = *config;
+    fetch->config.http.edges = http_edges_new(&config->clock, config->log);
     transfer_env_init(&fetch->env, config->spec, &config->clock, config->log, config->progress);
     *out = fetch;
     return 0;
@@ -26,6 +27,7 @@ void fetch_free(struct fetch *fetch)
     if (!fetch)
         return;
     transfer_env_release(&fetch->env);
+    http_edges_free(fetch->config.http.edges);
     free(fetch);
 }
 

@@ -460,8 +460,13 @@ static void take_more(struct lane *lane, const struct lane_part *after)
         ;
 }
 
-/* Parts whose file is given up, whose bytes another brings by now, and the newest of those that are
- * more than are wanted. */
+static bool is_surplus(const struct lane_part *p)
+{
+    return p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle);
+}
+
+/* Parts whose file is given up, whose bytes another brings by now, whose address collapsed, and the
+ * newest of those that are more than are wanted. */
 static void drop_stopped(struct lane *lane)
 {
     unsigned          limit = bulk_limit(lane);
@@ -469,7 +474,7 @@ static void drop_stopped(struct lane *lane)
 
     for (struct lane_part *p = lane->part; p; p = next) {
         next = p->next;
-        if (queue_must_stop(lane->queue, p->part.file) || is_taken_over(p) ||
+        if (queue_must_stop(lane->queue, p->part.file) || is_taken_over(p) || is_surplus(p) ||
             (!p->small && lane->bulk_count > limit))
             drop_part(p);
     }

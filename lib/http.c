@@ -17,6 +17,8 @@ enum {
     HEADER_BYTES_MAX = 64 * 1024,
     /* libcurl counts the busy ones too, and their number grows at run time. */
     CONNECTIONS_KEPT_MIN = 128,
+    TURN_MS_MAX = 60 * 1000,
+    COUNTING_TURN_MS = 250, /* the table of edges is told of silence in time */
 };
 
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -76,6 +78,7 @@ static int deliver_reply(struct request *r)
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &version);
     r->reply.is_http2 = version == CURL_HTTP_VERSION_2_0;
     r->replied = true;
+    http_note_peer(r);
     if (r->sink->on_reply && r->sink->on_reply(r->owner, &r->reply, &r->err))
         return refuse(r);
     return 0;
@@ -177,7 +180,24 @@ static void remove_active(struct http *http, struct request *r)
     if (*at)
         *at = r->next;
     http->active_count--;
-    curl_multi_remove_handle(http->multi, r->easy);
+    http_leave_place(r);
+    if (!r->held)
+        curl_multi_remove_handle(http->multi, r->easy);
+}
+
+/* Sends it on its way, or holds it until an address has room. */
+static void dispatch(struct request *r)
+{
+    r->held = !http_place(r);
+    if (!r->held && curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
+        die("curl_multi_add_handle failed");
+}
+
+static void dispatch_held(struct http *http)
+{
+    for (struct request *r = http->active; r; r = r->next)
+        if (r->held)
+            dispatch(r);
 }
 
 int http_start(struct http *http, const struct http_request *request, uint64_t *handle,
@@ -201,6 +221,7 @@ int http_start(struct http *http, const struct http_request *request, uint64_t *
     r->started_at_ms = clock_now_ms(&http->config.clock);
     buf_add_str(&r->url, request->url);
     buf_add_str(&r->host, url.host);
+    r->port = url.port;
     curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
     curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -209,8 +230,7 @@ int http_start(struct http *http, const struct http_request *request, uint64_t *
     r->next = http->active;
     http->active = r;
     http->active_count++;
-    if (curl_multi_add_handle(http->multi, r->easy) != CURLM_OK)
-        die("curl_multi_add_handle failed");
+    dispatch(r);
     if (handle)
         *handle = r->id;
     return 0;
@@ -236,15 +256,30 @@ void http_set_speed(struct http *http, uint64_t bytes_per_s)
         curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)bytes_per_s);
 }
 
-static bool retry_as_relative(struct request *r)
+bool http_is_surplus(struct http *http, uint64_t handle)
 {
-    struct url url;
-    CURL      *fresh;
-
-    if (r->code != CURLE_COULDNT_RESOLVE_HOST || !r->absolute_name ||
-        !url_parse(buf_view(&r->url), &url))
+    if (!http->config.edges || !http_edges_have_ceilings(http->config.edges))
         return false;
-    buf_printf(&r->http->relative_hosts, "\n%.*s\n", STR_ARG(url.host));
+    for (struct request *r = http->active; r; r = r->next)
+        if (r->id == handle)
+            return r->edge && http_edges_is_surplus(http->config.edges, r->edge);
+    return false;
+}
+
+/* The absolute name does not exist: the name as written may. */
+static bool may_be_relative(struct request *r)
+{
+    if (r->code != CURLE_COULDNT_RESOLVE_HOST || !r->absolute_name)
+        return false;
+    buf_printf(&r->http->relative_hosts, "\n%s\n", buf_cstr(&r->host));
+    return true;
+}
+
+static void go_again(struct request *r)
+{
+    CURL *fresh;
+
+    http_leave_place(r);
     curl_multi_remove_handle(r->http->multi, r->easy);
     fresh =
         curl_easy_duphandle(r->easy); /* curl 8.14 leaks a name per second look-up of a handle */
@@ -252,11 +287,9 @@ static bool retry_as_relative(struct request *r)
         die("out of memory (curl_easy_duphandle)");
     curl_easy_cleanup(r->easy);
     r->easy = fresh;
-    http_set_connect_to(r, &url);
     r->error_text[0] = '\0';
-    if (curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
-        die("curl_multi_add_handle failed");
-    return true;
+    r->is_over = false;
+    dispatch(r);
 }
 
 static void collect(struct http *http)
@@ -270,9 +303,12 @@ static void collect(struct http *http)
         if (msg->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &r);
+        r->is_over = true;
         r->code = msg->data.result; /* msg is invalid once the handle is removed */
-        if (retry_as_relative(r))
+        if (may_be_relative(r) || http_may_go_elsewhere(r)) {
+            go_again(r);
             continue;
+        }
         if (r->code == CURLE_OUT_OF_MEMORY)
             die("out of memory (libcurl)");
         if (!r->refused && r->code != CURLE_OK)
@@ -295,6 +331,8 @@ int http_new(const struct http_config *config, struct http **out, struct err *er
         free(http);
         return err_set(err, ERR_INTERNAL, "curl_multi_init failed");
     }
+    if (config->edges)
+        http->lane = http_edges_join(config->edges);
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
                       config->max_connections > CONNECTIONS_KEPT_MIN ? (long)config->max_connections
                                                                      : (long)CONNECTIONS_KEPT_MIN);
@@ -327,10 +365,12 @@ int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *e
     CURLMcode          code;
     int                running;
 
+    dispatch_held(http);
     code = curl_multi_perform(http->multi, &running);
     collect(http);
     if (code == CURLM_OK && !http->done_head) {
-        int wait_ms = timeout_ms > 60000 ? 60000 : (int)timeout_ms;
+        uint64_t longest_ms = http->config.edges ? COUNTING_TURN_MS : TURN_MS_MAX;
+        int      wait_ms = (int)(timeout_ms < longest_ms ? timeout_ms : longest_ms);
 
         code = curl_multi_poll(http->multi, stop_fd >= 0 ? &stop : NULL, stop_fd >= 0 ? 1 : 0,
                                wait_ms, NULL);
@@ -338,6 +378,7 @@ int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *e
             code = curl_multi_perform(http->multi, &running);
         collect(http);
     }
+    http_count(http);
     if (code == CURLM_OUT_OF_MEMORY)
         die("out of memory (libcurl)");
     if (code != CURLM_OK)

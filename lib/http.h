@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "err.h"
+#include "http_edges.h"
 #include "secret.h"
 #include "str.h"
 
@@ -39,8 +40,10 @@ struct http_config {
     uint64_t          connect_timeout_ms;
     uint64_t          stall_timeout_ms;
     uint32_t          max_connections; /* of one lane */
-    struct clock      clock;
-    bool              verbose; /* for debugging only: no headers are ever shown */
+    /* Spreads what asks for HTTP/1.1 over a host's addresses; NULL: libcurl takes the first. */
+    struct http_edges *edges;
+    struct clock       clock;
+    bool               verbose; /* for debugging only: no headers are ever shown */
 };
 
 /* The receiver of one answer. `owner` is the request's. */
@@ -78,11 +81,16 @@ int  http_new(const struct http_config *config, struct http **out, struct err *e
 void http_free(struct http *http); /* drops what is still running */
 
 /* Starts a request; everything in it is copied or borrowed until its result was taken. The handle
- * identifies the request for http_cancel. */
+ * identifies the request for http_cancel. While no address of its host may have one more, it waits
+ * here, without a connection and without its times running. */
 int http_start(struct http *http, const struct http_request *request, uint64_t *handle,
                struct err *err);
 /* Ends a request without a result. */
 void http_cancel(struct http *http, uint64_t handle);
+
+/* Has its address more requests than it may have, since its rate collapsed? Then cancel this one
+ * and begin it anew, elsewhere, before asking about the next. False for what is not running. */
+bool http_is_surplus(struct http *http, uint64_t handle);
 
 /* One turn: moves bytes, waits up to timeout_ms for more, for stop_fd (-1: none) to become
  * readable, or for http_wake. */

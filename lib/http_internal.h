@@ -1,6 +1,7 @@
 /* http_internal.h: a request and its loop, as the files of http share them.
  *
  *   http.c          the loop: callbacks, results
+ *   http_place.c    at which address of its host a request goes, and what it brings there
  *   http_setup.c    what a request asks libcurl for: names, proxy, TLS, headers, limits
  *   http_explain.c  from libcurl's codes to our errors
  *   http_proxy.c    which proxy (pure) */
@@ -21,17 +22,25 @@ struct request {
     char                    error_text[CURL_ERROR_SIZE];
     struct tls_verdict     *verdict;
     struct buf              url, host;
+    uint16_t                port;
     bool                    absolute_name; /* the host was looked up with a trailing dot */
     bool                    via_proxy;
-    bool                    replied; /* on_reply was called */
-    bool                    refused; /* a callback said no, err says why */
+    bool                    may_spread;  /* over the addresses of its host */
+    bool                    held;        /* no address has room: not in the multi handle yet */
+    struct http_edge       *edge;        /* the address that counts it, or NULL */
+    bool                    edge_chosen; /* by us: the connection goes to the edge, not to a name */
+    uint64_t                placed_at_ms;
+    uint64_t                counted_bytes; /* of body_bytes, told to the table of edges */
+    bool                    replied;       /* on_reply was called */
+    bool                    refused;       /* a callback said no, err says why */
     uint64_t                header_bytes, body_bytes;
     struct http_reply       reply;
     struct err              err;
     const struct http_sink *sink;
     void                   *owner;
     uint64_t                started_at_ms, total_timeout_ms;
-    CURLcode                code; /* once it is in the queue of results */
+    bool                    is_over;
+    CURLcode                code; /* once it is over */
     struct request         *next;
 };
 
@@ -42,6 +51,8 @@ struct http {
     struct request    *done_head, **done_tail;
     size_t             active_count;
     uint64_t           last_id;
+    unsigned           lane;              /* of config.edges */
+    uint64_t           counted_at_ms;     /* when http_count last told the table of edges */
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
     struct buf         relative_hosts; /* "\nhost\n…": names that exist only with a search domain */
 };
@@ -49,8 +60,23 @@ struct http {
 /* http_setup.c */
 /* Sets everything but the callbacks; `url` is request->url, taken apart. */
 void http_set_up(struct request *r, const struct http_request *request, const struct url *url);
-/* Decides anew between the absolute and the relative name. */
-void http_set_connect_to(struct request *r, const struct url *url);
+/* Sets what it connects to: its edge, or its host by the absolute or the relative name. */
+void http_set_connect_to(struct request *r);
+/* Is this host to be looked up as an absolute name at first? Not for addresses. */
+bool http_is_absolute_name(struct str host);
+bool http_is_address(struct str host);
+
+/* http_place.c */
+/* Chooses where the request goes and sets it up for that; false: nowhere for now. */
+bool http_place(struct request *r);
+/* It was answered: by whom? */
+void http_note_peer(struct request *r);
+/* It is over, or goes elsewhere. */
+void http_leave_place(struct request *r);
+/* Its address let no connection come up: may it be tried at another one? */
+bool http_may_go_elsewhere(const struct request *r);
+/* Tells the table of edges what came since the last time. */
+void http_count(struct http *http);
 
 /* http_explain.c: fills r->err from r->code. */
 int http_explain(struct request *r);

@@ -21,7 +21,7 @@ static CURLcode on_tls(CURL *easy, void *ssl_config, void *user)
     return CURLE_OK;
 }
 
-static bool is_address(struct str host)
+bool http_is_address(struct str host)
 {
     char          copy[64];
     unsigned char bytes[16];
@@ -46,30 +46,43 @@ static bool is_known_relative(const struct http *http, struct str host)
 
 /* With a pod's ndots:5, musl tries the search domains first and gives up when one of them answers
  * NODATA; an absolute name asks the right question at once. Names inside a cluster may need the
- * search list, so a name that fails as absolute is tried again as written (on_code). */
-static bool wants_absolute_name(const struct http *http, const struct url *url)
+ * search list, so a name that fails as absolute is tried again as written (may_be_relative). */
+bool http_is_absolute_name(struct str host)
 {
-    if (url->host_is_ipv6 || is_address(url->host) || str_find_char(url->host, '.', 0) < 0)
-        return false;
-    if (str_has_suffix(url->host, STR(".")) || str_has_suffix(url->host, STR(".svc")))
-        return false;
-    return !is_known_relative(http, url->host);
+    return !http_is_address(host) && str_find_char(host, '.', 0) >= 0 &&
+           !str_has_suffix(host, STR(".")) && !str_has_suffix(host, STR(".svc"));
 }
 
-void http_set_connect_to(struct request *r, const struct url *url)
+/* An address of our choice gets half of the time: there are others. */
+static void set_connect_time(struct request *r)
 {
+    uint64_t ms = r->http->config.connect_timeout_ms;
+
+    curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(r->edge_chosen ? ms / 2 : ms));
+}
+
+void http_set_connect_to(struct request *r)
+{
+    struct str host = buf_view(&r->host);
     struct buf entry = {0};
 
     curl_slist_free_all(r->connect_to);
     r->connect_to = NULL;
-    r->absolute_name = !r->via_proxy && wants_absolute_name(r->http, url);
-    if (r->absolute_name) {
-        buf_printf(&entry, "%.*s:%u:%.*s.:%u", STR_ARG(url->host), url->port, STR_ARG(url->host),
-                   url->port);
+    r->absolute_name = !r->via_proxy && !r->edge_chosen && http_is_absolute_name(host) &&
+                       !is_known_relative(r->http, host);
+    buf_printf(&entry, "%.*s:%u:", STR_ARG(host), r->port);
+    if (r->edge_chosen && strchr(http_edge_address(r->edge), ':'))
+        buf_printf(&entry, "[%s]", http_edge_address(r->edge));
+    else if (r->edge_chosen)
+        buf_printf(&entry, "%s", http_edge_address(r->edge));
+    else
+        buf_printf(&entry, "%.*s.", STR_ARG(host));
+    buf_printf(&entry, ":%u", r->port);
+    if (r->edge_chosen || r->absolute_name)
         r->connect_to = curl_slist_append(NULL, buf_cstr(&entry));
-        buf_release(&entry);
-    }
+    buf_release(&entry);
     curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO, r->connect_to);
+    set_connect_time(r);
 }
 
 static void add_header_line(struct request *r, const char *line)
@@ -155,7 +168,6 @@ static void set_transfer(struct request *r, const struct http_request *request)
     curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, request->may_http2 ? 1L : 0L);
     curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_S);
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, (long)((c->stall_timeout_ms + 999) / 1000));
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
@@ -172,5 +184,6 @@ void http_set_up(struct request *r, const struct http_request *request, const st
     set_proxy(r, url);
     set_tls(r);
     set_headers(r, request);
-    http_set_connect_to(r, url);
+    r->may_spread = r->http->config.edges && !request->may_http2 && !r->via_proxy &&
+                    !http_is_address(url->host);
 }

@@ -64,4 +64,5 @@ def main():
                           "hosts": sorted({r.netloc.split(":")[0] for r in hub.requests()})}))
 
 
-main()
+if __name__ == "__main__":
+    main()
