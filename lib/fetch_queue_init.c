@@ -7,7 +7,7 @@
 
 enum {
     CONNECTIONS_AUTO = 64, /* for bulk, at most: fetch_pace.c finds out how many of them pay */
-    SMALL_AUTO = 64,
+    SMALL_AUTO = 96,
     OPEN_FILES_AUTO = 16,
     FINISHING_AUTO = 128,
     OTHER_DESCRIPTORS = 40, /* folders, leases, libcurl's own */

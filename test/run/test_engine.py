@@ -76,7 +76,7 @@ def test_sigterm_is_heard_while_files_are_hashed(start, hub, volume, until):
     with open(volume / "acme/tiny/w.bin", "wb") as file:
         file.truncate(4096 * MIB)
     running = start(ONE)
-    until(lambda: (volume / ".hf-init/default.status.json").exists() and volume.status()["phase"] == "verifying")
+    until(lambda: (volume / ".hf-init/default.status.json").exists() and volume.status()["phase"] == "verifying", 30)
     running.signal(signal.SIGTERM)
     result = running.wait(10)
     assert result.code == 143 and "did not stop" not in result.stderr, result
