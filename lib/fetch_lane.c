@@ -26,6 +26,7 @@ struct lane {
     struct lane_part    *part;  /* list, newest first */
     struct lane_part    *spare; /* owned: the next one, not begun */
     unsigned             bulk_count, small_count;
+    unsigned             alarms_seen;
     pthread_t            thread;
     _Atomic uint64_t     speed;
 };
@@ -460,22 +461,27 @@ static void take_more(struct lane *lane, const struct lane_part *after)
         ;
 }
 
-static bool is_surplus(const struct lane_part *p)
+/* More than are wanted, or than its address bears. What cannot be gone on with in the middle stays. */
+static bool is_surplus(const struct lane_part *p, unsigned limit)
 {
-    return p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle);
+    if (p->small || active_of(p)->in_one_piece)
+        return false;
+    return p->lane->bulk_count > limit ||
+           (p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle));
 }
 
-/* Parts whose file is given up, whose bytes another brings by now, whose address collapsed, and the
- * newest of those that are more than are wanted. */
+/* Parts whose file is given up, whose bytes another brings by now, and the newest of the surplus. */
 static void drop_stopped(struct lane *lane)
 {
-    unsigned          limit = bulk_limit(lane);
+    unsigned          limit = bulk_limit(lane), alarms = atomic_load(&lane->queue->alarms);
+    bool              look = alarms != lane->alarms_seen;
     struct lane_part *next;
 
+    lane->alarms_seen = alarms;
     for (struct lane_part *p = lane->part; p; p = next) {
         next = p->next;
-        if (queue_must_stop(lane->queue, p->part.file) || is_taken_over(p) || is_surplus(p) ||
-            (!p->small && lane->bulk_count > limit))
+        if ((look && queue_must_stop(lane->queue, p->part.file)) || is_taken_over(p) ||
+            is_surplus(p, limit))
             drop_part(p);
     }
 }

@@ -98,6 +98,7 @@ static void fail_place_locked(struct queue *q, const struct fetch_file *f, const
     struct fetch_place *place = f->place;
 
     place->failed = true;
+    atomic_fetch_add(&q->alarms, 1);
     place->err = *err;
     if (str_find(str_from(err->text), f->plan->path, 0) < 0)
         err_wrap(&place->err, "%.*s", STR_ARG(f->plan->path));
@@ -116,6 +117,7 @@ void queue_fail_locked(struct queue *q, struct fetch_file *f, const struct err *
     settle_failed_locked(q, f);
     if (!f->place->repo->optional && !atomic_load(&q->stopping)) {
         atomic_store(&q->stopping, true);
+        atomic_fetch_add(&q->alarms, 1);
         pthread_cond_broadcast(&q->over);
         pthread_cond_broadcast(&q->finish_ready);
         pthread_cond_signal(&q->changed);
@@ -477,6 +479,7 @@ void queue_restart_in_one_piece(struct queue *q, struct fetch_file *file)
     file->restarts += !file->active->must_restart;
     file->in_one_piece = true;
     file->active->must_restart = true;
+    atomic_fetch_add(&q->alarms, 1);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -488,8 +491,10 @@ bool queue_start_from_scratch(struct queue *q, struct fetch_file *file)
     again = file->mismatches == 0 || file->active->must_restart;
     if (again && !file->active->must_restart)
         file->mismatches++;
-    if (again)
+    if (again) {
         file->in_one_piece = file->active->must_restart = true;
+        atomic_fetch_add(&q->alarms, 1);
+    }
     pthread_mutex_unlock(&q->lock);
     return again;
 }
@@ -498,6 +503,7 @@ void queue_stop(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
     atomic_store(&q->stopping, true);
+    atomic_fetch_add(&q->alarms, 1);
     pthread_cond_broadcast(&q->over);
     pthread_cond_broadcast(&q->finish_ready);
     wake_lanes(q);

@@ -91,8 +91,9 @@ struct queue {
     unsigned connections;     /* for bulk, at most … */
     _Atomic unsigned target;  /* … and now */
     _Atomic unsigned refused; /* connections, since the pace looked */
-    _Atomic uint64_t received_bytes;  /* of bulk, since the start */
-    _Atomic bool     stopping;        /* everybody out; partials stay */
+    _Atomic uint64_t received_bytes; /* of bulk, since the start */
+    _Atomic bool     stopping;       /* everybody out; partials stay */
+    _Atomic unsigned alarms; /* rises when queue_must_stop may have become true for a file */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
     struct http    **lane_http;       /* to wake them; owned array */
     size_t           lane_count;
