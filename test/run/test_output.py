@@ -288,6 +288,7 @@ def test_version_names_what_is_inside(run):
     assert result.code == 0 and result.stdout.startswith("hf-init ") and result.stderr == ""
     known = json.loads(run(None, "--json", command="version").stdout)
     assert {"curl", "mbedtls", "nghttp2", "zlib", "cjson", "libyaml"} <= set(known["libraries"])
+    assert known["libraries"]["libgcrypt20"]["licence"] == "LGPL-2.1-or-later"  # a notice in every copy
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", known["roots"]["date"]) and known["roots"]["count"] > 100
     assert run(command="--version").stdout == result.stdout
 
