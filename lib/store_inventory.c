@@ -340,7 +340,7 @@ bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out
         buf_add_char(out, '\n');
     }
     for (; *next < all && out->len < PIECE_BYTES; ++*next) {
-        const struct inventory_entry *entry = &inv->entry[*next - inv->ref_count];
+        const struct inventory_entry *entry;
 
         if (*next < inv->ref_count) {
             buf_clear(&text);
@@ -349,6 +349,7 @@ bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out
             add_line(out, &text);
             continue;
         }
+        entry = &inv->entry[*next - inv->ref_count];
         if (entry->commit != commit) {
             commit = entry->commit;
             add_commit(inv, commit, &text, out);

@@ -170,16 +170,20 @@ static void a_page_that_breaks_off_leaves_nothing(void)
     static const char first[] = "[" FILE_("\"a\"", "1") "]",
                       second[] = "[" FILE_("\"b\"", "2") "," FILE_("\"c\"", "3") "]";
     struct hub_listing l = {0};
+    struct buf         cut = {0};
     struct err         err;
     size_t             bytes;
 
     check_row(__func__);
+    buf_printf(&cut, "[" FILE_("\"%0200d\"", "1") ",", 7);
     CHECK(read_page(&l, str_from(first), 7, &err) == 0 && l.count == 1);
     bytes = l.arena.total_bytes;
     for (int i = 0; i < 1000; i++) { /* again and again, at another place each time */
         hub_listing_begin_page(&l);
-        CHECK(hub_listing_add_text(&l, second, (size_t)i % sizeof(second), &err) == 0);
+        CHECK(hub_listing_add_text(&l, cut.p, cut.len, &err) == 0);
+        CHECK(hub_listing_add_text(&l, second + 1, (size_t)i % (sizeof(second) - 1), &err) == 0);
     }
+    buf_release(&cut);
     CHECK_U64(l.arena.total_bytes, bytes);
     CHECK(read_page(&l, str_from(second), 7, &err) == 0 && l.count == 3);
     CHECK(str_eq(l.entry[0].path, STR("a")) && str_eq(l.entry[1].path, STR("b")));

@@ -373,7 +373,10 @@ static void an_item_has_at_most_256_kib(void)
             buf_add_str(&text, i == 2 ? STR("1") : i ? STR(" ") : STR("a"));
         CHECK(each_item(buf_view(&text), 16384, &seen, &err) == -1);
         CHECK(strstr(err.text, "256 KiB"));
-        CHECK(each_item(buf_view(&text), 1 << 20, &seen, &err) == -1);
+        buf_add_str(&text, i == 0 ? STR("\"]") : i == 1 ? STR("]]") : STR("]"));
+        CHECK(each_item(buf_view(&text), 1 << 20, &seen, &err) ==
+              -1); /* also when it is all there */
+        CHECK(strstr(err.text, "256 KiB"));
         buf_release(&text);
     }
 }
