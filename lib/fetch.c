@@ -8,7 +8,11 @@
 #include "fetch_lane.h"
 #include "fetch_pace.h"
 
-enum { LANES_MAX = 4, FINISHERS = 4, TICK_MS = 100 };
+enum {
+    LANES_MAX = 4,
+    FINISHERS = 16, /* fdatasync at a time: file systems bring many of them to the disk in one go */
+    TICK_MS = 100
+};
 
 int fetch_new(const struct fetch_config *config, struct fetch **out, struct err *err)
 {

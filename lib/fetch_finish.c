@@ -7,7 +7,7 @@
 
 #include "fetch_lane.h"
 
-enum { READ_BYTES = 512 * 1024 };
+enum { READ_BYTES = 256 * 1024 };
 
 /* Hashes up to the front as it is now. 0, or -1 with err. Stops early when everybody must. */
 static int hash_front(struct queue *q, struct fetch_file *f, unsigned char *buffer, struct err *err)
