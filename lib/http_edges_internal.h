@@ -42,7 +42,8 @@ struct http_edge {
     uint64_t           rate;           /* of one connection, bytes/s, smoothed … */
     uint64_t           measured_at_ms; /* … until then; 0: never */
     struct edges_rates best;
-    unsigned           low_windows; /* in a row */
+    unsigned           low_windows; /* in a row … */
+    unsigned           low_active;  /* … and the requests when that began */
 };
 
 struct edges_host {

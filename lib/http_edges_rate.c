@@ -1,10 +1,12 @@
 /* http_edges_rate.c: what a connection to an address brings, and what follows from it.
  *
- * Two signs of a collapse, each to be seen in LOW_WINDOWS in a row:
+ * Two signs of a collapse, each to be seen in several windows in a row:
  *   - far below the siblings: the address is throttled, overloaded or broken. Halved, and halved
  *     again while it lasts, down to none, for the siblings take over.
  *   - far below its own best while the whole host brings less than half of its best: all addresses
- *     suffer at once, perhaps from our number. Halved once per cool-down, and never to none.
+ *     suffer at once, perhaps from our number. Halved once per cool-down, and never to none. Whoever
+ *     decides about the number of all connections sees that as well, and goes first.
+ * Where fewer connections run than when the fall began, that is given time to work.
  * Without the second half of the second sign, our own growth would look like a fall: the more
  * connections share a line, the less each of them brings. */
 #include "http_edges_internal.h"
@@ -16,6 +18,7 @@ enum {
     FALL = 5,       /* a fifth of what it is measured against … */
     TOTAL_FALL = 2, /* … and half of what the host brought */
     LOW_WINDOWS = 3,
+    LOW_TOGETHER_WINDOWS = 6,
     COOL_MS = 30 * 1000,
     GROW_EVERY_MS = 5 * 1000,
     BUSY_MIN_MS = 500, /* of connection time in a window, or it says nothing */
@@ -134,8 +137,14 @@ static void judge(struct http_edge *e, bool host_fell, uint64_t now_ms)
         e->low_windows++;
     else if (is_measured || e->active == 0)
         e->low_windows = 0;
-    if (e->low_windows >= LOW_WINDOWS && (below_siblings || now_ms >= e->cool_until_ms))
-        halve(e, below_siblings, below_siblings ? sibling : best, now_ms);
+    if (e->low_windows == 0 || e->active < e->low_active - e->low_active / 4) {
+        e->low_windows = e->low_windows > 0;
+        e->low_active = e->active;
+    }
+    if (below_siblings && e->low_windows >= LOW_WINDOWS)
+        halve(e, true, sibling, now_ms);
+    else if (e->low_windows >= LOW_TOGETHER_WINDOWS && now_ms >= e->cool_until_ms)
+        halve(e, false, best, now_ms);
     else
         grow(e, now_ms);
 }

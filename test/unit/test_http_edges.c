@@ -392,7 +392,9 @@ static void all_fall(void)
     check_row("when all fall at once, all are halved, once per cool-down, and never to none");
     begin(edges, 24);
     pass(edges, 5, good);
-    pass(edges, 9, bad);
+    pass(edges, 7, bad);
+    CHECK_U64(lines, 0); /* who decides about the number of all goes first */
+    pass(edges, 5, bad);
     for (unsigned i = 1; i <= 3; i++)
         CHECK_U64(edge_of(edges, i)->cap, 4);
     CHECK_U64(http_edges_room(edges, HOST), 0);
@@ -405,6 +407,24 @@ static void all_fall(void)
     pass(edges, 20, bad);
     for (unsigned i = 1; i <= 3; i++)
         CHECK_U64(edge_of(edges, i)->cap, 4);
+    end(edges);
+}
+
+static void fewer_get_time(void)
+{
+    static const uint64_t bad[] = {MB / 10, MB / 10};
+    struct http_edges    *edges = table_of(2);
+
+    check_row("when there are fewer meanwhile, that gets its time");
+    begin(edges, 32);
+    pass(edges, 5, good);
+    pass(edges, 6, bad);
+    for (unsigned i = 0; i < 16; i++)
+        http_edges_end(edges, edge_of(edges, 1 + i % 2), 0, HTTP_EDGE_CLOSED);
+    pass(edges, 5, bad);
+    pass(edges, 5, good);
+    CHECK_U64(edge_of(edges, 1)->cap, UINT_MAX);
+    CHECK_U64(edge_of(edges, 2)->cap, UINT_MAX);
     end(edges);
 }
 
@@ -497,6 +517,7 @@ int main(void)
     collapses();
     stalls();
     all_fall();
+    fewer_get_time();
     one_is_always_possible();
     growth_is_no_fall();
     nothing_to_judge_by();
