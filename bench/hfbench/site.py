@@ -56,8 +56,8 @@ http {{
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     ssl_session_cache shared:bench:10m;
     map $uri $blob_etag {{ include {dir}/etags.conf; }}
-    map "$uri|$arg_cursor" $tree_page {{ include {dir}/pages.conf; }}
-    map "$uri|$arg_cursor" $tree_link {{ include {dir}/links.conf; }}
+    map $page_asked $tree_page {{ include {dir}/pages.conf; }}
+    map $page_asked $tree_link {{ include {dir}/links.conf; }}
     server {{
 {listen}        server_name {hub};
         include {dir}/hub.conf;
@@ -118,6 +118,7 @@ def hub_locations(repo, folder):
         (folder / f"{name}.tree.{number}.json").write_text(json.dumps(page))
     for revision in ("main", repo.commit):
         yield (f"location = /api/models/{repo.id}/tree/{revision} {{ default_type application/json; root {folder}; "
+               f'set $page_asked "$uri|$arg_cursor"; '  # as asked: try_files changes $uri
                f"add_header Link $tree_link; try_files $tree_page =404; }}")
     yield (f"location /api/models/{repo.id}/paths-info/ {{ proxy_pass http://127.0.0.1:{PATHS_INFO_PORT}; }}")
     if repo.lfs:
