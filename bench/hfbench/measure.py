@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 from . import WORK
 from .peers import PEERS, VERIFIES, files_at
@@ -55,6 +56,17 @@ class Group:
                 except OSError:
                     time.sleep(0.1)
         return (int(peak) if peak else None), (int(events["oom_kill"]) if "oom_kill" in events else None)
+
+
+def sweep():
+    """Removes the groups of runs that were killed before they could."""
+    for base in (MEMORY_V1, "/sys/fs/cgroup"):
+        for path in Path(base).glob("hf-init-bench-*"):
+            if time.time() - path.stat().st_mtime > 3600:
+                try:
+                    path.rmdir()
+                except OSError:
+                    pass
 
 
 def steal_ticks():
