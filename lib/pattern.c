@@ -89,6 +89,19 @@ static bool ends_in_folder(struct str pattern)
            (pattern.p[pattern.len - 1] == '/' || pattern.p[pattern.len - 1] == '\\');
 }
 
+/* Where the last '*' may end at the earliest, from `at` on: if a plain character follows it in the
+ * pattern, at the next such one. SIZE_MAX: nowhere. */
+static size_t next_try(struct str pattern, size_t p, struct str path, size_t at)
+{
+    unsigned char c = p < pattern.len ? (unsigned char)pattern.p[p] : '*';
+    ptrdiff_t     found;
+
+    if (c >= 0x80 || c == '*' || c == '?' || c == '[' || c == '/' || c == '\\')
+        return at;
+    found = str_find_char(path, (char)c, at);
+    return found < 0 ? SIZE_MAX : (size_t)found;
+}
+
 bool pattern_matches(struct str pattern, struct str path)
 {
     const size_t none = SIZE_MAX;
@@ -115,7 +128,10 @@ bool pattern_matches(struct str pattern, struct str path)
         }
         if (star_p == none)
             return false;
-        next_unit(path, &star_s); /* let the last '*' take one more */
+        next_unit(path, &star_s); /* let the last '*' take one more, or as many as it must */
+        star_s = next_try(pattern, star_p, path, star_s);
+        if (star_s == SIZE_MAX)
+            return false;
         p = star_p;
         s = star_s;
     }

@@ -93,6 +93,13 @@ static const struct {
     {"[a-c-e]", "-", true},
     {"[a-c-e]", "d", false},
     {"[--/]", ".", true},
+    {"*?c", "abc", true},
+    {"*?c", "c", false},
+    {"*[bc]d", "abcd", true},
+    {"*[bc]d", "abad", false},
+    {"*\303\251.b", "a\303\251.\303\251.b", true},
+    {"*a.b", "a.aa.b", true},
+    {"*a.b", "a.aa.c", false},
     /* clang-format on */
 };
 
@@ -132,6 +139,7 @@ static const struct {
     {"two stars share what is between", "a*b*c", "axbxbxc", true},
     {"the last star gives way", "*.tar.gz", "a.tar.tar.gz", true},
     {"the end must match", "*.tar", "a.tar.gz", false},
+    {"a slash finds either kind", "*/b", "x/a\\\\b", true},
 };
 
 static void check_more(void)
