@@ -92,6 +92,19 @@ static void hash(void *arg)
     digest_end(&run, &d);
 }
 
+static void hash_pair(void *arg)
+{
+    struct digest_run a, b;
+    struct digest     d;
+
+    (void)arg;
+    digest_begin(&a, DIGEST_SHA256, HASH / 2);
+    digest_begin(&b, DIGEST_SHA256, HASH / 2);
+    digest_add_pair(&a, from, &b, from + HASH / 2, HASH / 2);
+    digest_end(&a, &d);
+    digest_end(&b, &d);
+}
+
 static void copy(void *arg)
 {
     memcpy(to, from, COPY);
@@ -107,6 +120,7 @@ int main(void)
     measure_open("aes-256-gcm-open", kernels, MBEDTLS_CIPHER_AES_256_GCM, 256);
     measure_open("chacha20-poly1305-open", "mbedTLS", MBEDTLS_CIPHER_CHACHA20_POLY1305, 256);
     measure("sha256", kernels, HASH, hash, &sha256);
+    measure("sha256-pair", digest_has_pairs() ? "hf-init" : kernels, HASH, hash_pair, NULL);
     measure("git-sha1", kernels, HASH, hash, &sha1);
     measure("memcpy", "libc", COPY, copy, NULL);
     return 0;

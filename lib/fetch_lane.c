@@ -27,6 +27,9 @@ struct lane {
     struct lane_part    *spare; /* owned: the next one, not begun */
     unsigned             bulk_count, small_count;
     unsigned             alarms_seen;
+    unsigned             hashing; /* parts that feed a hash */
+    struct lane_part    *waiting; /* whose last block waits for another's, to be hashed with it */
+    unsigned char       *buffer;  /* owned: a block nobody uses now, or NULL */
     pthread_t            thread;
     _Atomic uint64_t     speed;
 };
@@ -44,7 +47,8 @@ struct lane_part {
     uint64_t          written;   /* [part.begin, written) is in the partial */
     uint64_t          journaled; /* … and in its journal */
     uint64_t          journaled_at_ms;
-    unsigned char    *gather; /* owned; bytes from `written` on */
+    unsigned char    *gather;   /* owned; bytes from `written` on */
+    unsigned char    *unhashed; /* owned; the block before that, if the lane has us waiting */
     size_t            gathered, gather_size;
 };
 
@@ -94,6 +98,54 @@ static bool is_journal_due(const struct lane_part *p)
     return now_ms_of(p) - p->journaled_at_ms >= JOURNAL_EVERY_MS;
 }
 
+/* --- hashing: two blocks of different files at once cost little more than one --- */
+
+/* The block that waits is hashed now; its buffer is free. */
+static void hash_waiting(struct lane_part *p, struct lane_part *other, const unsigned char *data)
+{
+    struct lane *lane = p->lane;
+
+    if (other)
+        digest_add_pair(&active_of(p)->hash, p->unhashed, &active_of(other)->hash, data,
+                        GATHER_BYTES);
+    else
+        digest_add(&active_of(p)->hash, p->unhashed, GATHER_BYTES);
+    free(lane->buffer);
+    lane->buffer = p->unhashed;
+    p->unhashed = NULL;
+    lane->waiting = NULL;
+}
+
+/* Hashes the `len` bytes of gather, or puts them aside until another part has as many. */
+static void hash_block(struct lane_part *p, size_t len)
+{
+    struct lane *lane = p->lane;
+
+    if (lane->waiting == p)
+        hash_waiting(p, NULL, NULL);
+    if (len == GATHER_BYTES && lane->waiting) {
+        hash_waiting(lane->waiting, p, p->gather);
+    } else if (len == GATHER_BYTES && lane->hashing > 1 && digest_has_pairs()) {
+        p->unhashed = p->gather;
+        p->gather = lane->buffer ? lane->buffer : mem_alloc(GATHER_BYTES);
+        lane->buffer = NULL;
+        lane->waiting = p;
+    } else {
+        digest_add(&active_of(p)->hash, p->gather, len);
+    }
+}
+
+static void stop_hashing(struct lane_part *p)
+{
+    if (!p->hashes)
+        return;
+    if (p->lane->waiting == p)
+        hash_waiting(p, NULL, NULL);
+    p->lane->hashing--;
+    p->hashes = false;
+    queue_hash_done(p->lane->queue, p->part.file);
+}
+
 /* What arrived behind the end is somebody else's to write by now. */
 static int flush(struct lane_part *p, struct err *err)
 {
@@ -106,7 +158,7 @@ static int flush(struct lane_part *p, struct err *err)
     if (store_partial_write(active_of(p)->partial, p->gather, range_len(r), r.begin, err))
         return -1;
     if (p->hashes)
-        digest_add(&active_of(p)->hash, p->gather, range_len(r));
+        hash_block(p, range_len(r));
     p->written = r.end;
     p->gathered = 0;
     queue_wrote(p->lane->queue, p->part.file, r);
@@ -343,6 +395,7 @@ static void begin_part(struct lane *lane, bool small)
     p->gather = mem_alloc(p->gather_size);
     p->journaled_at_ms = now_ms_of(p);
     p->hashes = queue_hash_take(lane->queue, p->part.file, p->part.begin);
+    lane->hashing += p->hashes;
     p->transfer = (struct transfer){
         .ops = &ops,
         .owner = p,
@@ -387,9 +440,7 @@ static void give_back(struct lane_part *p)
 
     if (flush(p, &ignored) == 0)
         journal(p, &ignored);
-    if (p->hashes)
-        queue_hash_done(p->lane->queue, p->part.file);
-    p->hashes = false;
+    stop_hashing(p);
     queue_give_back(p->lane->queue, &p->part, p->written);
 }
 
@@ -505,6 +556,7 @@ static void *lane_main(void *arg)
     while (lane->part)
         drop_part(lane->part);
     free(lane->spare);
+    free(lane->buffer);
     atomic_fetch_sub(&lane->queue->active_requests, (unsigned)counted);
     return NULL;
 }

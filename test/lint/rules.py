@@ -29,7 +29,7 @@ HOMES = {
     "yaml.h": ["lib/spec_yaml.c"],
     "mbedtls/": ["lib/tls.c", "lib/tls_*.[ch]"],
     "psa/": ["lib/tls.c", "lib/tls_*.[ch]"],
-    "kernels.h": ["lib/digest.c"],
+    "kernels.h": ["lib/digest.c", "lib/digest_*.c"],
     "gcrypt.h": [],
     "roots.h": ["lib/tls.c", "lib/tls_*.[ch]"],
     "zlib.h": [],

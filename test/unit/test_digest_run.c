@@ -222,8 +222,42 @@ static void a_copy_runs_on_by_itself(void)
     CHECK(digest_equal(&want, &got) && digest_equal(&want, &got_copy));
 }
 
+/* Whatever each of them had before, and in whatever kind. */
+static void two_at_once_are_as_one_by_one(void)
+{
+    static const size_t before[] = {0, 64, 1, 63, 65};
+
+    for (size_t len = 0; len <= 700; len += len < 260 ? 1 : 61) {
+        for (size_t i = 0; i < CHECK_COUNT(before); i++) {
+            struct digest_run a, b, c;
+            struct digest     want, got;
+
+            digest_begin(&a, DIGEST_SHA256, 0);
+            digest_begin(&b, DIGEST_SHA256, 0);
+            digest_begin(&c, DIGEST_GIT_SHA1, before[i] + len);
+            digest_add(&b, pattern, before[i]);
+            digest_add(&c, pattern, before[i]);
+            digest_add_pair(&a, pattern + 300, &b, pattern + before[i], len);
+            CHECK_U64(a.hashed_bytes, len);
+            CHECK_U64(b.hashed_bytes, before[i] + len);
+            hash(DIGEST_SHA256, pattern + 300, len, &want);
+            digest_end(&a, &got);
+            CHECK(digest_equal(&want, &got));
+            hash(DIGEST_SHA256, pattern, before[i] + len, &want);
+            digest_end(&b, &got);
+            CHECK(digest_equal(&want, &got));
+            digest_begin(&a, DIGEST_SHA256, 0);
+            digest_add_pair(&c, pattern + before[i], &a, pattern, len);
+            hash(DIGEST_GIT_SHA1, pattern, before[i] + len, &want);
+            digest_end(&c, &got);
+            CHECK(digest_equal(&want, &got));
+        }
+    }
+}
+
 static void tests(void)
 {
+    two_at_once_are_as_one_by_one();
     known_answers();
     every_length();
     pieces_do_not_matter();
