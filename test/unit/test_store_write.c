@@ -66,6 +66,12 @@ static uint64_t resident(const struct store_partial *p, uint64_t begin, uint64_t
     return bytes;
 }
 
+/* Nobody threw it out; what the kernel takes on its own, short of memory, is little. */
+static bool is_kept(const struct store_partial *p, uint64_t begin, uint64_t end)
+{
+    return resident(p, begin, end) >= (end - begin) / 4 * 3;
+}
+
 static bool is_memory(void)
 {
     struct fs_space space = {0};
@@ -81,9 +87,9 @@ static void only_what_is_hashed_leaves_the_page_cache(void)
     options.drop_cache = true;
     p = open_partial(&options);
     write_blocks(p, 0, SIZE);
-    CHECK(resident(p, 0, SIZE) == SIZE); /* the follower has yet to read it */
+    CHECK(is_kept(p, 0, SIZE)); /* the follower has yet to read it */
     say_hashed(p, 0, SIZE / 2);
-    CHECK(resident(p, SIZE / 2, SIZE) == SIZE / 2);
+    CHECK(is_kept(p, SIZE / 2, SIZE));
     if (!is_memory())
         CHECK(resident(p, 0, SIZE / 2) <= 2 * store->window_bytes);
     say_hashed(p, SIZE / 2, SIZE);
@@ -98,7 +104,7 @@ static void kept_pages_stay(void)
 
     write_blocks(p, 0, SIZE);
     say_hashed(p, 0, SIZE);
-    CHECK(resident(p, 0, SIZE) == SIZE);
+    CHECK(is_kept(p, 0, SIZE));
     close_partial(p);
 }
 
@@ -134,7 +140,7 @@ static void a_network_file_system_has_little_that_is_not_on_the_server(void)
         CHECK(dirty_bytes(p) <= 16 * MIB);
         CHECK(atomic_load(&p->place->unsynced_bytes) < 16 * MIB);
     }
-    CHECK(resident(p, 0, SIZE) == SIZE); /* that is another question */
+    CHECK(is_kept(p, 0, SIZE)); /* that is another question */
     close_partial(p);
 }
 
