@@ -136,12 +136,21 @@ static void share_bandwidth(const struct spec *spec, struct queue *q, struct cre
         lane_set_speed(crew->lane[i], spec->bandwidth_bytes_per_s / (active ? active : 1) + 1);
 }
 
+static struct pace_counts counts_of(struct queue *q)
+{
+    struct pace_counts counts = {.received_bytes = atomic_load(&q->received_bytes)};
+
+    for (size_t i = 0; i < q->lane_count; i++)
+        counts.idle_ms += http_idle_ms(q->lane_http[i]) / q->lane_count;
+    return counts;
+}
+
 /* Asks the pace how many connections there should be, and tells the lanes. */
 static void follow_pace(struct fetch *fetch, struct queue *q, struct pace *pace)
 {
     uint64_t now_ms = clock_now_ms(&fetch->config.clock);
     unsigned active = queue_sample(q);
-    bool     changed = pace_tick(pace, now_ms, atomic_load(&q->received_bytes), active);
+    bool     changed = pace_tick(pace, now_ms, counts_of(q), active);
 
     if (atomic_exchange(&q->refused, 0))
         changed |= pace_refused(pace, now_ms);

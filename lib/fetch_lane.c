@@ -1,23 +1,17 @@
 /* fetch_lane.c: takes parts from the queue, moves their bytes to the partial, says what arrived.
  *
- * Written as if it were alone: everything below struct lane is this thread's own. Bytes are gathered
- * to 256 KiB before they are written, hashed on the way while they are warm if the part is at the
- * file's front, and noted in the journal every 4 MiB. */
+ * Written as if it were alone: everything below struct lane is this thread's own. What becomes of
+ * the bytes is fetch_write.c's. */
 #include "fetch_lane.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "fetch_write.h"
 #include "url.h"
 
-enum {
-    GATHER_BYTES = 256 * 1024,
-    JOURNAL_EVERY_BYTES = 4 * 1024 * 1024,
-    JOURNAL_EVERY_MS = 2000,
-    /* on slow lines */ TURN_MS = 250
-};
+enum { TURN_MS = 250 };
 
 struct lane {
     struct queue        *queue;
@@ -27,9 +21,7 @@ struct lane {
     struct lane_part    *spare; /* owned: the next one, not begun */
     unsigned             bulk_count, small_count;
     unsigned             alarms_seen;
-    unsigned             hashing; /* parts that feed a hash */
-    struct lane_part    *waiting; /* whose last block waits for another's, to be hashed with it */
-    unsigned char       *buffer;  /* owned: a block nobody uses now, or NULL */
+    struct write_pair    pair;
     pthread_t            thread;
     _Atomic uint64_t     speed;
 };
@@ -40,16 +32,10 @@ struct lane_part {
     struct part       part;
     struct transfer   transfer;
     bool              small;
-    bool              hashes;    /* it feeds the file's hash */
     bool              in_full;   /* the request that runs asked for the whole file */
     uint64_t          asked_end; /* of the request that runs; part.end may have fallen since */
     uint64_t          asked_at_ms;
-    uint64_t          written;   /* [part.begin, written) is in the partial */
-    uint64_t          journaled; /* … and in its journal */
-    uint64_t          journaled_at_ms;
-    unsigned char    *gather;   /* owned; bytes from `written` on */
-    unsigned char    *unhashed; /* owned; the block before that, if the lane has us waiting */
-    size_t            gathered, gather_size;
+    struct writer     writer;
 };
 
 static struct fetch_active *active_of(const struct lane_part *p)
@@ -59,7 +45,7 @@ static struct fetch_active *active_of(const struct lane_part *p)
 
 static uint64_t received(const struct lane_part *p)
 {
-    return p->written + p->gathered;
+    return writer_received(&p->writer);
 }
 
 static uint64_t end_of(const struct lane_part *p)
@@ -80,106 +66,9 @@ static uint64_t now_ms_of(const struct lane_part *p)
     return clock_now_ms(&p->lane->queue->fetch->config.clock);
 }
 
-static int journal(struct lane_part *p, struct err *err)
-{
-    struct range r = {p->journaled, p->written};
-
-    if (range_is_empty(r))
-        return 0;
-    if (store_partial_mark(active_of(p)->partial, r, err))
-        return -1;
-    p->journaled = p->written;
-    p->journaled_at_ms = now_ms_of(p);
-    return 0;
-}
-
-static bool is_journal_due(const struct lane_part *p)
-{
-    return now_ms_of(p) - p->journaled_at_ms >= JOURNAL_EVERY_MS;
-}
-
-/* --- hashing: two blocks of different files at once cost little more than one --- */
-
-/* The block that waits is hashed now; its buffer is free. */
-static void hash_waiting(struct lane_part *p, struct lane_part *other, const unsigned char *data)
-{
-    struct lane *lane = p->lane;
-
-    if (other)
-        digest_add_pair(&active_of(p)->hash, p->unhashed, &active_of(other)->hash, data,
-                        GATHER_BYTES);
-    else
-        digest_add(&active_of(p)->hash, p->unhashed, GATHER_BYTES);
-    free(lane->buffer);
-    lane->buffer = p->unhashed;
-    p->unhashed = NULL;
-    lane->waiting = NULL;
-}
-
-/* Hashes the `len` bytes of gather, or puts them aside until another part has as many. */
-static void hash_block(struct lane_part *p, size_t len)
-{
-    struct lane *lane = p->lane;
-
-    if (lane->waiting == p)
-        hash_waiting(p, NULL, NULL);
-    if (len == GATHER_BYTES && lane->waiting) {
-        hash_waiting(lane->waiting, p, p->gather);
-    } else if (len == GATHER_BYTES && lane->hashing > 1 && digest_has_pairs()) {
-        p->unhashed = p->gather;
-        p->gather = lane->buffer ? lane->buffer : mem_alloc(GATHER_BYTES);
-        lane->buffer = NULL;
-        lane->waiting = p;
-    } else {
-        digest_add(&active_of(p)->hash, p->gather, len);
-    }
-}
-
-static void stop_hashing(struct lane_part *p)
-{
-    if (!p->hashes)
-        return;
-    if (p->lane->waiting == p)
-        hash_waiting(p, NULL, NULL);
-    p->lane->hashing--;
-    p->hashes = false;
-    queue_hash_done(p->lane->queue, p->part.file);
-}
-
-/* What arrived behind the end is somebody else's to write by now. */
-static int flush(struct lane_part *p, struct err *err)
-{
-    struct range r = {p->written, queue_claim(p->lane->queue, &p->part, received(p))};
-
-    if (range_is_empty(r)) {
-        p->gathered = 0;
-        return 0;
-    }
-    if (store_partial_write(active_of(p)->partial, p->gather, range_len(r), r.begin, err))
-        return -1;
-    if (p->hashes)
-        hash_block(p, range_len(r));
-    p->written = r.end;
-    p->gathered = 0;
-    queue_wrote(p->lane->queue, p->part.file, r);
-    if ((p->written - p->journaled >= JOURNAL_EVERY_BYTES || is_journal_due(p)) && journal(p, err))
-        return -1;
-    return p->hashes ? store_partial_hashed(active_of(p)->partial, &active_of(p)->hash, err) : 0;
-}
-
-/* Blocks end at multiples of their size, as file systems like it. */
-static size_t block_room(const struct lane_part *p)
-{
-    size_t block =
-        p->gather_size == GATHER_BYTES ? GATHER_BYTES - p->written % GATHER_BYTES : p->gather_size;
-
-    return block - p->gathered;
-}
-
 static int on_body(void *owner, const void *data, size_t len, struct err *err)
 {
-    struct lane_part    *p = owner;
-    const unsigned char *from = data;
+    struct lane_part *p = owner;
 
     if (len > p->asked_end - received(p))
         return err_set(err, ERR_INTEGRITY,
@@ -187,19 +76,10 @@ static int on_body(void *owner, const void *data, size_t len, struct err *err)
                        p->part.file->plan->size_bytes);
     if (!p->small)
         atomic_fetch_add_explicit(&p->lane->queue->received_bytes, len, memory_order_relaxed);
-    while (len > 0) {
-        size_t room = block_room(p);
-        size_t take = len < room ? len : room;
-
-        memcpy(p->gather + p->gathered, from, take);
-        p->gathered += take;
-        from += take;
-        len -= take;
-        if (take == room && flush(p, err))
-            return -1;
-        if (is_taken_over(p)) /* has_all: this is no failure */
-            return err_set(err, ERR_UNREACHABLE, "another connection brings the rest");
-    }
+    if (writer_add(&p->writer, data, len, err))
+        return -1;
+    if (is_taken_over(p)) /* has_all: this is no failure */
+        return err_set(err, ERR_UNREACHABLE, "another connection brings the rest");
     atomic_store_explicit(&p->part.received, received(p), memory_order_relaxed);
     return 0;
 }
@@ -337,12 +217,12 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
     struct lane_part *p = owner;
 
     (void)reply;
-    if (flush(p, err) || journal(p, err))
+    if (writer_finish(&p->writer, err))
         return -1;
-    if (p->written < end_of(p))
+    if (p->writer.written < end_of(p))
         return err_set(err, ERR_UNREACHABLE,
                        "the answer ended after %" PRIu64 " of %" PRIu64 " bytes",
-                       p->written - p->part.begin, p->asked_end - p->part.begin);
+                       p->writer.written - p->part.begin, p->asked_end - p->part.begin);
     return 0;
 }
 
@@ -385,17 +265,11 @@ static void begin_part(struct lane *lane, bool small)
 {
     struct lane_part       *p = lane->spare;
     const struct spec_repo *repo = p->part.file->place->repo;
-    uint64_t                len = end_of(p) - p->part.begin;
 
     lane->spare = NULL;
     p->lane = lane;
     p->small = small;
-    p->written = p->journaled = p->part.begin;
-    p->gather_size = len < GATHER_BYTES ? (size_t)len : GATHER_BYTES;
-    p->gather = mem_alloc(p->gather_size);
-    p->journaled_at_ms = now_ms_of(p);
-    p->hashes = queue_hash_take(lane->queue, p->part.file, p->part.begin);
-    lane->hashing += p->hashes;
+    writer_begin(&p->writer, lane->queue, &p->part, &lane->pair);
     p->transfer = (struct transfer){
         .ops = &ops,
         .owner = p,
@@ -437,17 +311,17 @@ static void unlink_part(struct lane_part *p)
 static void give_back(struct lane_part *p)
 {
     struct err ignored;
+    uint64_t   got;
 
-    if (flush(p, &ignored) == 0)
-        journal(p, &ignored);
-    stop_hashing(p);
-    queue_give_back(p->lane->queue, &p->part, p->written);
+    writer_finish(&p->writer, &ignored);
+    got = p->writer.written;
+    writer_end(&p->writer);
+    queue_give_back(p->lane->queue, &p->part, got);
 }
 
 static void part_free(struct lane_part *p)
 {
     unlink_part(p);
-    free(p->gather);
     free(p);
 }
 
@@ -556,7 +430,7 @@ static void *lane_main(void *arg)
     while (lane->part)
         drop_part(lane->part);
     free(lane->spare);
-    free(lane->buffer);
+    write_pair_release(&lane->pair);
     atomic_fetch_sub(&lane->queue->active_requests, (unsigned)counted);
     return NULL;
 }

@@ -8,6 +8,7 @@ enum {
     PROBE_FIRST_MS = 5000,
     PROBE_LAST_MS = 30000,
     FALLS_TO_RETREAT = 3,
+    BUSY_IDLE_PERCENT = 10,  /* below it a lane is busy */
     REFUSED_QUIET_MS = 1000, /* refusals of one moment are one */
     REFUSED_GROW_MS = 60000, /* after which the cap may grow again */
 };
@@ -72,12 +73,17 @@ static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
         p->good_rate = rate;
         if (p->target >= p->cap)
             hold(p, now_ms, "as many as may be");
+        else if (p->is_busy)
+            hold(p, now_ms, "no time for more");
         else
             begin_level(p, p->target * 2, now_ms, "more bring more");
         return;
     }
     p->bad = p->target;
-    search(p, now_ms);
+    if (p->is_busy)
+        hold(p, now_ms, "no time for more");
+    else
+        search(p, now_ms);
 }
 
 static void after_search(struct pace *p, uint64_t rate, uint64_t now_ms)
@@ -134,6 +140,8 @@ static void probe(struct pace *p, uint64_t now_ms)
         return;
     if (p->target >= p->cap || p->target == 1)
         p->probe_down = p->target > 1;
+    if (p->is_busy && !p->probe_down)
+        return;
     p->phase = PACE_PROBE;
     if (p->probe_down)
         begin_level(p, p->target > step ? p->target - step : 1, now_ms, "are fewer as good?");
@@ -182,7 +190,7 @@ static bool is_settled(const struct pace *p, uint64_t now_ms, unsigned active)
     return age >= SETTLE_MAX_MS || (age >= SETTLE_MS && active >= p->target - p->target / 8);
 }
 
-bool pace_tick(struct pace *pace, uint64_t now_ms, uint64_t received_bytes, unsigned active)
+bool pace_tick(struct pace *pace, uint64_t now_ms, struct pace_counts counts, unsigned active)
 {
     unsigned before = pace->target;
     uint64_t ms;
@@ -205,14 +213,16 @@ bool pace_tick(struct pace *pace, uint64_t now_ms, uint64_t received_bytes, unsi
             return false;
         pace->in_window = true;
         pace->window_at_ms = now_ms;
-        pace->window_bytes = received_bytes;
+        pace->window_bytes = counts.received_bytes;
+        pace->window_idle_ms = counts.idle_ms;
         return false;
     }
     ms = now_ms - pace->window_at_ms;
     if (ms < WINDOW_MS)
         return false;
     pace->in_window = false;
-    judge(pace, (received_bytes - pace->window_bytes) * 1000 / ms, now_ms);
+    pace->is_busy = (counts.idle_ms - pace->window_idle_ms) * 100 / ms < BUSY_IDLE_PERCENT;
+    judge(pace, (counts.received_bytes - pace->window_bytes) * 1000 / ms, now_ms);
     return pace->target != before;
 }
 

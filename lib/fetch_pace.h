@@ -5,6 +5,8 @@
  *     HOLD ──now and then──> PROBE a little more, a little less ──> HOLD at the better one
  *     HOLD ──half of it is gone──> RETREAT to half ──no better──> HOLD where it was
  *
+ * Lanes that hardly ever wait for bytes have no time for more connections: then none are added.
+ *
  * The signal is goodput, never latency: on a path where more connections bring less, the answer to
  * a fall is fewer. Of two levels within a twentieth of each other the cheaper is kept. Surplus
  * connections are given up at once, since what throttles by their number counts them. */
@@ -28,16 +30,22 @@ struct pace {
     uint64_t before;    /* RETREAT: the rate that made us go */
     bool     probe_down;
     unsigned falls; /* windows in a row with less than half of good_rate */
-    uint64_t level_at_ms, window_at_ms, window_bytes, held_at_ms, probe_every_ms, refused_at_ms;
-    bool     in_window;
+    uint64_t level_at_ms, window_at_ms, window_bytes, window_idle_ms, held_at_ms, probe_every_ms,
+        refused_at_ms;
+    bool in_window;
+    bool is_busy; /* in the last window lanes hardly waited */
+};
+
+struct pace_counts { /* since the start */
+    uint64_t received_bytes;
+    uint64_t idle_ms; /* a lane's time without anything to do, the mean of all lanes */
 };
 
 /* `fixed`: the user named the number; only refusals change it. */
 void pace_init(struct pace *pace, unsigned start, unsigned cap, bool fixed, uint64_t now_ms);
-/* Call several times a second. received_bytes: in total so far. active: connections that are in
- * use; fewer than target at the start of a level or at the end of the work, when nothing can be
- * learnt. True: target has changed. */
-bool pace_tick(struct pace *pace, uint64_t now_ms, uint64_t received_bytes, unsigned active);
+/* Call several times a second. active: connections that are in use; fewer than target at the start
+ * of a level or at the end of the work, when nothing can be learnt. True: target has changed. */
+bool pace_tick(struct pace *pace, uint64_t now_ms, struct pace_counts counts, unsigned active);
 /* The other side refused a connection that it serves others of (403, 429, 503). True: target has
  * changed. */
 bool pace_refused(struct pace *pace, uint64_t now_ms);

@@ -6,6 +6,8 @@
 
 #include "fetch_queue_internal.h"
 
+enum { HASH_CATCH_UP_BYTES = 2 * 1024 * 1024 };
+
 /* --- small helpers under the lock --- */
 
 void queue_active_free(struct fetch_file *f)
@@ -141,6 +143,12 @@ static bool is_whole(const struct fetch_file *f)
     return range_set_covers(&f->active->have, (struct range){0, f->plan->size_bytes});
 }
 
+/* The part at the front goes on with a hash that has nearly reached it, without a copy. */
+static uint64_t hash_left_to_parts(const struct fetch_active *a)
+{
+    return a->parts_out ? HASH_CATCH_UP_BYTES : 0;
+}
+
 /* Something about the file changed: is there work for a finisher? */
 static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
 {
@@ -155,7 +163,7 @@ static void consider_finishing_locked(struct queue *q, struct fetch_file *f)
         q->finishing++;
         close_open(q, f);
         push_finish_locked(q, f);
-    } else if (range_set_front(&a->have, 0) > a->hash.hashed_bytes) {
+    } else if (range_set_front(&a->have, 0) > a->hash.hashed_bytes + hash_left_to_parts(a)) {
         push_finish_locked(q, f);
     }
 }
@@ -449,7 +457,8 @@ bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at)
     bool                 mine;
 
     pthread_mutex_lock(&q->lock);
-    mine = !a->hash_busy && a->hash.hashed_bytes == at && !file->in_finish_list;
+    mine = !a->hash_busy && a->hash.hashed_bytes <= at &&
+           at - a->hash.hashed_bytes <= HASH_CATCH_UP_BYTES && range_set_front(&a->have, 0) >= at;
     if (mine)
         a->hash_busy = true;
     pthread_mutex_unlock(&q->lock);

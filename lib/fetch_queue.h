@@ -121,7 +121,8 @@ void queue_wrote(struct queue *q, struct fetch_file *file, struct range r);
 void queue_prove(struct queue *q, struct fetch_file *file);
 /* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
 void queue_give_back(struct queue *q, struct part *part, uint64_t got);
-/* May this part hash the bytes it brings? Then it must call queue_hash_done. */
+/* May this part hash the bytes it brings from `at` on? Then it must hash the little that is written
+ * and not hashed before that, and call queue_hash_done in the end. */
 bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at);
 void queue_hash_done(struct queue *q, struct fetch_file *file);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "http_internal.h"
 #include "tls.h"
@@ -359,6 +360,19 @@ void http_free(struct http *http)
     free(http);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t http_idle_ms(const struct http *http)
+{
+    return atomic_load_explicit(&http->idle_ns, memory_order_relaxed) / 1000000;
+}
+
 int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *err)
 {
     struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
@@ -372,8 +386,11 @@ int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *e
         uint64_t longest_ms = http->config.edges ? COUNTING_TURN_MS : TURN_MS_MAX;
         int      wait_ms = (int)(timeout_ms < longest_ms ? timeout_ms : longest_ms);
 
+        uint64_t began_ns = now_ns();
+
         code = curl_multi_poll(http->multi, stop_fd >= 0 ? &stop : NULL, stop_fd >= 0 ? 1 : 0,
                                wait_ms, NULL);
+        atomic_fetch_add_explicit(&http->idle_ns, now_ns() - began_ns, memory_order_relaxed);
         if (code == CURLM_OK)
             code = curl_multi_perform(http->multi, &running);
         collect(http);

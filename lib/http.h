@@ -97,6 +97,8 @@ bool http_is_surplus(struct http *http, uint64_t handle);
 int  http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *err);
 bool http_next_result(struct http *http, struct http_result *out);
 void http_wake(struct http *http); /* from any thread */
+/* How long its turns have waited in all, with nothing to do. From any thread. */
+uint64_t http_idle_ms(const struct http *http);
 /* Ceiling for each request from now on, the running ones included; 0: none. */
 void http_set_speed(struct http *http, uint64_t bytes_per_s);
 

@@ -10,13 +10,14 @@ typedef uint64_t path_fn(unsigned connections, uint64_t now_ms); /* bytes per se
 struct world {
     struct pace pace;
     path_fn    *path;
-    uint64_t    now_ms, bytes;
+    uint64_t    now_ms, bytes, idle_ms;
+    unsigned    idle_percent;
     unsigned    highest;
 };
 
 static void begin(struct world *w, path_fn *path, unsigned cap)
 {
-    *w = (struct world){.path = path, .now_ms = 5000};
+    *w = (struct world){.path = path, .now_ms = 5000, .idle_percent = 50};
     pace_init(&w->pace, 4, cap, false, w->now_ms);
 }
 
@@ -24,7 +25,8 @@ static void pass(struct world *w, uint64_t ms)
 {
     for (uint64_t end = w->now_ms + ms; w->now_ms < end; w->now_ms += TICK_MS) {
         w->bytes += w->path(w->pace.target, w->now_ms) * TICK_MS / 1000;
-        pace_tick(&w->pace, w->now_ms, w->bytes, w->pace.target);
+        w->idle_ms += TICK_MS * w->idle_percent / 100;
+        pace_tick(&w->pace, w->now_ms, (struct pace_counts){w->bytes, w->idle_ms}, w->pace.target);
         if (w->pace.target > w->highest)
             w->highest = w->pace.target;
     }
@@ -150,6 +152,19 @@ static void a_slower_path_keeps_its_connections(void)
     CHECK(percent_of_best(&w, 60000) >= 85);
 }
 
+static void lanes_without_time_get_no_more_connections(void)
+{
+    struct world w;
+
+    begin(&w, capped_each, 64);
+    w.idle_percent = 2;
+    pass(&w, 60000);
+    CHECK(w.highest == 4);
+    w.idle_percent = 60;
+    pass(&w, 120000);
+    CHECK(w.pace.good > 8);
+}
+
 static void silence_teaches_nothing(void)
 {
     struct world w;
@@ -189,7 +204,7 @@ static void refusals_of_one_moment_are_one(void)
 
 static void a_number_the_user_named_is_kept(void)
 {
-    struct world w = {.path = collapsing, .now_ms = 1};
+    struct world w = {.path = collapsing, .now_ms = 1, .idle_percent = 50};
 
     pace_init(&w.pace, 4, 60, true, w.now_ms);
     pass(&w, 60000);
@@ -205,6 +220,7 @@ int main(void)
     more_connections_than_a_path_bears_are_given_up();
     a_fall_is_answered_with_fewer_connections();
     a_slower_path_keeps_its_connections();
+    lanes_without_time_get_no_more_connections();
     silence_teaches_nothing();
     refusals_go_down_to_one_and_forgive_slowly();
     refusals_of_one_moment_are_one();
