@@ -114,8 +114,9 @@ build/venv/ready: test/requirements.txt
 demo: all ## the stand-in Hub, two repos into ./demo-volume, and a second run
 	@deps/setup test
 	test/demo
-bench: all ## hf-init beside its peers, as root: bench/README.md; BENCH='--only S2 --size 0.1' for a quick look
-	bench/run $(BENCH)
+bench: all primitives ## hf-init beside its peers, as root: bench/README.md; BENCH='--only S2 --size 0.1' for a quick look
+	@$(MAKE) --no-print-directory CRYPTO=stock
+	bench/run --stock-bin build/stock/hf-init $(BENCH)
 lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run

@@ -5,7 +5,9 @@ import platform
 import re
 import subprocess
 
-from . import BENCH, TOP, WORK
+from . import TOP, WORK
+
+PRIMITIVES = {"aes-128-gcm-open": "L2", "memcpy": "L3", "sha256": "L6", "sha256-pair": "L6"}  # of primitives.c
 
 
 def first_line(*command):
@@ -42,7 +44,7 @@ def describe(binary, stock):
     flags = field("/proc/cpuinfo", "flags").split()
     good = [f for f in ("aes", "vaes", "vpclmulqdq", "sha_ni", "avx2", "avx512f") if f in flags]
     version = subprocess.run([str(binary), "version"], capture_output=True, text=True).stdout
-    hashes = re.search(r"^\s*hashes\s+(.+)$", version, re.M)
+    hashes = re.search(r"^ .*\bhashes\s+(.+)$", version, re.M)
     said = {
         "processor": f"{field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores ({'virtual' if 'hypervisor' in flags else 'bare'}), {' '.join(good)}",
         "memory": f"{int(field('/proc/meminfo', 'MemTotal').split()[0]) / 1e6:.0f} GB",
@@ -70,13 +72,11 @@ def limits():
     found = []
     done = subprocess.run([str(WORK / "bin" / "limits"), str(WORK)], capture_output=True, text=True, check=True)
     found += [json.loads(line) for line in done.stdout.splitlines()]
-    primitives = TOP / "build" / "primitives"
-    if (BENCH / "primitives.c").exists():
-        subprocess.run(["make", "-s", "primitives"], cwd=TOP, check=False)
+    primitives = TOP / "build" / "primitives"  # of `make primitives`; without it L2, L3 and L6 are left out
     if primitives.exists():
         done = subprocess.run([str(primitives)], capture_output=True, text=True, check=True)
-        for line in done.stdout.splitlines():
-            one = json.loads(line)
-            found.append({"limit": one["name"], "what": one.get("by", ""), "gb_per_s": one["gb_per_s"],
-                          "cpu_s_per_gb": 1 / one["gb_per_s"] if one["gb_per_s"] else 0})
+        for one in map(json.loads, done.stdout.splitlines()):
+            found.append({"limit": PRIMITIVES.get(one["name"], ""), "what": f"{one['name']}, {one['by'].partition(' (')[0]}",
+                          "gb_per_s": one["gb_per_s"], "cpu_s_per_gb": 1 / one["gb_per_s"] if one["gb_per_s"] else 0})
+    found.sort(key=lambda one: one["limit"] or "M")
     return found

@@ -29,7 +29,11 @@ def enter():
         # The first process of a PID namespace takes all others with it when it goes.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: os.kill(child, signal.SIGKILL))
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status):
+            print(f"bench: stopped by signal {os.WTERMSIG(status)}", file=sys.stderr)
+            os._exit(128 + os.WTERMSIG(status))
+        os._exit(os.WEXITSTATUS(status))
     libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     mount("--make-rprivate", "/")
     mount("-t", "proc", "proc", "/proc")

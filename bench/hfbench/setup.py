@@ -11,7 +11,7 @@ from . import BENCH, CDN_NAME, HUB_NAME, TOP, WORK
 # program or file -> Debian package
 PACKAGES = {
     "/usr/sbin/nginx": "nginx-light", "aria2c": "aria2", "curl": "curl", "node": "nodejs", "npm": "npm",
-    "openssl": "openssl", "ip": "iproute2", "taskset": "util-linux", "sha256sum": "coreutils", "gcc": "gcc",
+    "openssl": "openssl", "ip": "iproute2", "taskset": "util-linux", "pgrep": "procps", "sha256sum": "coreutils", "gcc": "gcc",
     "make": "make",
 }
 PEERS_PYTHON = ["huggingface_hub==2.4.0"]
