@@ -153,10 +153,11 @@ static void follow_pace(struct fetch *fetch, struct queue *q, struct pace *pace)
     bool     changed = pace_tick(pace, now_ms, counts_of(q), active);
 
     if (atomic_exchange(&q->refused, 0))
-        changed |= pace_refused(pace, now_ms);
+        changed |= pace_refused(pace, now_ms, active);
     if (!changed)
         return;
     atomic_store(&q->target, pace->target);
+    atomic_store(&q->ceiling, pace->ceiling);
     for (size_t i = 0; i < q->lane_count; i++)
         http_wake(q->lane_http[i]);
     log_write(fetch->config.log, LOG_DEBUG, "connections", LOG_NUM("now", pace->target),
@@ -190,6 +191,7 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
     pace_init(&pace, q.bulk_count > 1 ? 8 : 4, q.connections, fetch->config.spec->connections != 0,
               clock_now_ms(&fetch->config.clock));
     atomic_store(&q.target, pace.target);
+    atomic_store(&q.ceiling, pace.ceiling);
     rc = q.left ? start_crew(fetch, &q, &crew, err) : 0;
     if (rc == 0)
         rc = watch(fetch, &q, &crew, &pace, err);

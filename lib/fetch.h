@@ -63,8 +63,8 @@ struct fetch_place {
     const char             *commit;
     size_t                  endpoint;
     struct store_repo      *store;
-    bool                    has_scout, is_proven; /* the queue's: see fetch_queue.c */
-    bool                    failed;               /* out, with err */
+    bool                    has_scout, is_proven, gives_ranges; /* the queue's: see fetch_queue.c */
+    bool                    failed;                             /* out, with err */
     struct err              err;
 };
 

@@ -200,6 +200,9 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
         return err_set(err, ERR_BAD_ANSWER, "the server compressed the file (%.*s) unasked",
                        STR_ARG(encoding));
     show_host(p);
+    if (reply->status == 206 ||
+        str_eq_nocase(http_reply_header(reply, STR("accept-ranges")), STR("bytes")))
+        queue_gives_ranges(p->lane->queue, p->part.file);
     if (!p->in_full && check_range(p, reply, err))
         return -1;
     if (p->in_full && reply->status != 200)
@@ -333,9 +336,9 @@ static void on_end(void *owner, const struct err *err)
     struct lane      *lane = p->lane;
 
     if (err && is_refusal(p, err, p->transfer.failed_at_hub) &&
-        atomic_load(&lane->queue->target) > 1)
+        atomic_load(&lane->queue->target) > 1 && queue_forgive(lane->queue, p->part.file))
         atomic_fetch_add(&lane->queue->refused, 1); /* fewer will be tried before it is for good */
-    else if (err && !queue_must_stop(lane->queue, p->part.file) &&
+    else if (err && !is_taken_over(p) && !queue_must_stop(lane->queue, p->part.file) &&
              !(err->kind == ERR_INTEGRITY && queue_start_from_scratch(lane->queue, p->part.file)))
         queue_fail(lane->queue, p->part.file, err);
     give_back(p);
@@ -364,12 +367,15 @@ static bool has_room(const struct lane *lane, const struct lane_part *ending, bo
            count - (ending && ending->small == small) < limit;
 }
 
+static unsigned share_of(const struct lane *lane, unsigned all)
+{
+    return all / lane->limits.lanes + (lane->limits.lane < all % lane->limits.lanes);
+}
+
 /* This lane's share of the connections for bulk as they are wanted now. */
 static unsigned bulk_limit(const struct lane *lane)
 {
-    unsigned target = atomic_load(&lane->queue->target);
-
-    return target / lane->limits.lanes + (lane->limits.lane < target % lane->limits.lanes);
+    return share_of(lane, atomic_load(&lane->queue->target));
 }
 
 static void take_more(struct lane *lane, const struct lane_part *after)
@@ -389,7 +395,7 @@ static void take_more(struct lane *lane, const struct lane_part *after)
 /* More than are wanted, or than its address bears. What cannot be gone on with in the middle stays. */
 static bool is_surplus(const struct lane_part *p, unsigned limit)
 {
-    if (p->small || active_of(p)->in_one_piece)
+    if (p->small || (active_of(p)->in_one_piece && received(p) > 0))
         return false;
     return p->lane->bulk_count > limit ||
            (p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle));
@@ -398,7 +404,8 @@ static bool is_surplus(const struct lane_part *p, unsigned limit)
 /* Parts whose file is given up, whose bytes another brings by now, and the newest of the surplus. */
 static void drop_stopped(struct lane *lane)
 {
-    unsigned          limit = bulk_limit(lane), alarms = atomic_load(&lane->queue->alarms);
+    unsigned          limit = share_of(lane, atomic_load(&lane->queue->ceiling));
+    unsigned          alarms = atomic_load(&lane->queue->alarms);
     bool              look = alarms != lane->alarms_seen;
     struct lane_part *next;
 

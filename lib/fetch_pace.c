@@ -2,10 +2,11 @@
 #include "fetch_pace.h"
 
 enum {
-    SETTLE_MS = 500,      /* a new level needs handshakes and slow start … */
-    SETTLE_MAX_MS = 3000, /* … which may take long far away */
+    SETTLE_MS = 500,        /* a new level needs handshakes and slow start … */
+    SETTLE_MAX_MS = 3000,   /* … which may take long far away */
+    SURPLUS_MAX_MS = 30000, /* until surplus connections have ended with their parts */
     WINDOW_MS = 1000,
-    PROBE_FIRST_MS = 5000,
+    PROBE_FIRST_MS = 2000,
     PROBE_LAST_MS = 30000,
     FALLS_TO_RETREAT = 3,
     BUSY_IDLE_PERCENT = 10,  /* below it a lane is busy */
@@ -26,6 +27,9 @@ static unsigned step_of(unsigned level)
 static void begin_level(struct pace *p, unsigned level, uint64_t now_ms, const char *why)
 {
     p->target = level < 1 ? 1 : at_most(level, p->cap);
+    p->ceiling = p->did_harm ? p->target : p->most;
+    p->doubted = 0;
+    p->did_harm = false;
     p->level_at_ms = now_ms;
     p->in_window = false;
     p->why = why;
@@ -62,12 +66,27 @@ static void search(struct pace *p, uint64_t now_ms)
     begin_level(p, p->good + gap / 2, now_ms, "between");
 }
 
+/* Rates waver, above all where packets are lost; to stay too low costs more than to look twice. */
+static bool is_doubtful(struct pace *p, uint64_t *rate)
+{
+    if (p->doubted == 0) {
+        p->doubted = *rate ? *rate : 1;
+        return true;
+    }
+    if (*rate < p->doubted)
+        *rate = p->doubted;
+    return false;
+}
+
 static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
     bool better = rate > p->good_rate + p->good_rate / 10;
 
     if (rate == 0)
         return; /* the first byte is still to come */
+    if (!better && !p->is_busy && !p->did_harm && is_doubtful(p, &rate))
+        return;
+    better = rate > p->good_rate + p->good_rate / 10;
     if (better) {
         p->good = p->target;
         p->good_rate = rate;
@@ -102,6 +121,14 @@ static void after_probe(struct pace *p, uint64_t rate, uint64_t now_ms)
     bool accept = p->probe_down ? rate >= p->good_rate - p->good_rate / 20
                                 : rate > p->good_rate + p->good_rate / 20;
 
+    if (accept && !p->probe_down && p->target < p->cap) { /* the path has changed: on from here */
+        p->good = p->target;
+        p->good_rate = rate;
+        p->probe_every_ms = PROBE_FIRST_MS;
+        p->phase = PACE_RAMP;
+        begin_level(p, p->target * 2, now_ms, "more bring more again");
+        return;
+    }
     if (accept) {
         p->good = p->target;
         p->good_rate = rate;
@@ -126,6 +153,7 @@ static void after_retreat(struct pace *p, uint64_t rate, uint64_t now_ms)
         p->good = p->target;
         p->before = rate;
     }
+    p->did_harm = as_good;
     if (as_good && p->target > 1)
         begin_level(p, p->target / 2, now_ms, "fewer are as good");
     else
@@ -134,7 +162,7 @@ static void after_retreat(struct pace *p, uint64_t rate, uint64_t now_ms)
 
 static void probe(struct pace *p, uint64_t now_ms)
 {
-    unsigned step = step_of(p->target);
+    unsigned step = step_of(p->target), more = p->target / 2 > 2 ? p->target / 2 : 2;
 
     if (p->cap == 1)
         return;
@@ -146,7 +174,7 @@ static void probe(struct pace *p, uint64_t now_ms)
     if (p->probe_down)
         begin_level(p, p->target > step ? p->target - step : 1, now_ms, "are fewer as good?");
     else
-        begin_level(p, p->target + step, now_ms, "do more bring more?");
+        begin_level(p, p->target + more, now_ms, "do more bring more?");
 }
 
 static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
@@ -159,6 +187,7 @@ static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
     if (p->falls >= FALLS_TO_RETREAT) {
         p->before = rate;
         p->phase = PACE_RETREAT;
+        p->did_harm = true;
         begin_level(p, p->target / 2, now_ms, "half of it is gone");
         return;
     }
@@ -173,6 +202,7 @@ static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
 
 static void judge(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
+    p->did_harm = rate < p->good_rate - p->good_rate / 5;
     switch (p->phase) {
     case PACE_FIXED: break;
     case PACE_RAMP: after_ramp(p, rate, now_ms); break;
@@ -187,15 +217,17 @@ static bool is_settled(const struct pace *p, uint64_t now_ms, unsigned active)
 {
     uint64_t age = now_ms - p->level_at_ms;
 
+    if (active > p->target + p->target / 8 && age < SURPLUS_MAX_MS)
+        return false;
     return age >= SETTLE_MAX_MS || (age >= SETTLE_MS && active >= p->target - p->target / 8);
 }
 
 bool pace_tick(struct pace *pace, uint64_t now_ms, struct pace_counts counts, unsigned active)
 {
-    unsigned before = pace->target;
+    unsigned before = pace->target, ceiling = pace->ceiling;
     uint64_t ms;
 
-    if (pace->cap < pace->most && now_ms - pace->refused_at_ms >= REFUSED_GROW_MS) {
+    if (active && pace->cap < pace->most && now_ms - pace->refused_at_ms >= REFUSED_GROW_MS) {
         pace->cap++;
         pace->refused_at_ms = now_ms;
     }
@@ -223,10 +255,10 @@ bool pace_tick(struct pace *pace, uint64_t now_ms, struct pace_counts counts, un
     pace->in_window = false;
     pace->is_busy = (counts.idle_ms - pace->window_idle_ms) * 100 / ms < BUSY_IDLE_PERCENT;
     judge(pace, (counts.received_bytes - pace->window_bytes) * 1000 / ms, now_ms);
-    return pace->target != before;
+    return pace->target != before || pace->ceiling != ceiling;
 }
 
-bool pace_refused(struct pace *pace, uint64_t now_ms)
+bool pace_refused(struct pace *pace, uint64_t now_ms, unsigned active)
 {
     unsigned before = pace->target;
 
@@ -235,9 +267,13 @@ bool pace_refused(struct pace *pace, uint64_t now_ms)
     pace->refused_at_ms = now_ms;
     if (pace->target == 1)
         return false;
-    pace->cap = pace->target / 2;
+    if (active >= pace->target)
+        return false; /* all that are wanted are served: it is not their number */
+    pace->cap = pace->target / 2 > active ? pace->target / 2 : active;
+    pace->cap = pace->cap ? pace->cap : 1;
     pace->good = at_most(pace->good, pace->cap);
     pace->good_rate = 0; /* that was with more of them */
+    pace->did_harm = true;
     if (pace->phase == PACE_FIXED)
         begin_level(pace, pace->cap, now_ms, "refused");
     else

@@ -361,11 +361,29 @@ void queue_wrote(struct queue *q, struct fetch_file *file, struct range r)
 {
     pthread_mutex_lock(&q->lock);
     range_set_add(&file->active->have, r);
+    file->refusals = 0;
     file->active->unsynced_bytes += range_len(r);
     if (file->active->slot >= 0)
         progress_slot_bytes(q->fetch->config.progress, file->active->slot, range_len(r));
     pthread_mutex_unlock(&q->lock);
     progress_add_bytes(q->fetch->config.progress, file->place->index, range_len(r));
+}
+
+void queue_gives_ranges(struct queue *q, struct fetch_file *file)
+{
+    pthread_mutex_lock(&q->lock);
+    file->place->gives_ranges = true;
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_forgive(struct queue *q, struct fetch_file *file)
+{
+    bool forgive;
+
+    pthread_mutex_lock(&q->lock);
+    forgive = ++file->refusals <= q->fetch->config.spec->retry_attempts;
+    pthread_mutex_unlock(&q->lock);
+    return forgive;
 }
 
 void queue_prove(struct queue *q, struct fetch_file *file)

@@ -45,6 +45,7 @@ struct fetch_file {
     size_t                  endpoint;
     enum fetch_file_state   state;
     unsigned                mismatches; /* wrong bytes: forgiven once */
+    unsigned                refusals;   /* by storage that serves others, since it last got bytes */
     unsigned                restarts;   /* because ranges are ignored: as often as retry.attempts */
     bool                    in_finish_list, in_one_piece;
 };
@@ -90,6 +91,7 @@ struct queue {
     unsigned finishing_limit; /* each has a descriptor; slow disks must hold the network back */
     unsigned connections;     /* for bulk, at most … */
     _Atomic unsigned target;  /* … and now */
+    _Atomic unsigned ceiling; /* more than that end at once */
     _Atomic unsigned refused; /* connections, since the pace looked */
     _Atomic uint64_t received_bytes; /* of bulk, since the start */
     _Atomic bool     stopping;       /* everybody out; partials stay */
@@ -119,6 +121,11 @@ bool     queue_is_over(struct queue *q);
 void queue_wrote(struct queue *q, struct fetch_file *file, struct range r);
 /* The file's place answers us: others of it may begin. */
 void queue_prove(struct queue *q, struct fetch_file *file);
+/* Whoever serves it lets a client ask for ranges. */
+void queue_gives_ranges(struct queue *q, struct fetch_file *file);
+/* Storage refused a part of it for good; with fewer connections it may not. False: that happened as
+ * often as retry.attempts without a byte between. */
+bool queue_forgive(struct queue *q, struct fetch_file *file);
 /* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
 void queue_give_back(struct queue *q, struct part *part, uint64_t got);
 /* May this part hash the bytes it brings from `at` on? Then it must hash the little that is written

@@ -30,16 +30,13 @@ static uint64_t measured_bytes(const struct queue *q)
 {
     uint64_t bytes = q->rate_bytes_per_s / 1000 * q->gap_ms * GAPS_PER_PART;
 
-    if (bytes < PART_MIN_BYTES)
-        return PART_MIN_BYTES;
-    return bytes > PART_MAX_BYTES ? PART_MAX_BYTES : bytes;
+    return q->gap_ms && q->rate_bytes_per_s ? bytes : PART_START_MAX_BYTES;
 }
 
 uint64_t queue_part_bytes_locked(const struct queue *q, uint64_t left_bytes)
 {
     unsigned target = atomic_load(&q->target);
-    size_t   files = q->open_count + (q->bulk_count - q->bulk_next);
-    uint64_t share = left_bytes / (2u * target);
+    uint64_t files = q->open_count + (q->bulk_count - q->bulk_next), share, bytes;
 
     if (q->part_bytes)
         return q->part_bytes;
@@ -47,11 +44,13 @@ uint64_t queue_part_bytes_locked(const struct queue *q, uint64_t left_bytes)
         files = q->open_limit;
     if (files >= target) /* one connection per file: in file order, hashed while it is warm */
         return PART_MAX_BYTES;
-    if (q->gap_ms && q->rate_bytes_per_s)
-        return measured_bytes(q);
-    if (share < PART_MIN_BYTES)
+    share = left_bytes / (2u * (target / (files ? files : 1))); /* enough for all, to the end */
+    bytes = measured_bytes(q);
+    if (bytes > share)
+        bytes = share;
+    if (bytes < PART_MIN_BYTES)
         return PART_MIN_BYTES;
-    return share > PART_START_MAX_BYTES ? PART_START_MAX_BYTES : share;
+    return bytes > PART_MAX_BYTES ? PART_MAX_BYTES : bytes;
 }
 
 /* --- how far they are --- */
@@ -94,7 +93,10 @@ uint64_t queue_claim(struct queue *q, struct part *part, uint64_t upto)
 void queue_measured_gap(struct queue *q, uint64_t gap_ms)
 {
     pthread_mutex_lock(&q->lock);
-    q->gap_ms = q->gap_ms ? (3 * q->gap_ms + gap_ms + 3) / 4 : gap_ms + 1;
+    if (q->gap_ms == 0 || gap_ms < q->gap_ms) /* on a connection that was up */
+        q->gap_ms = gap_ms + 1;
+    else
+        q->gap_ms += q->gap_ms / 32;
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -167,8 +169,9 @@ static uint64_t ready_in_ms(const struct queue *q, const struct part *p, uint64_
     uint64_t                 rate = rate_of(q, p, now_ms);
 
     if (f->state != FILE_ACTIVE || f->plan->size_bytes <= FETCH_SMALL_BYTES || at >= end ||
-        !f->place->is_proven || f->place->failed || f->active->in_one_piece ||
-        f->active->must_restart)
+        !f->place->is_proven ||
+        (p->begin == 0 && end == f->plan->size_bytes && !f->place->gives_ranges) ||
+        f->place->failed || f->active->in_one_piece || f->active->must_restart)
         return 0;
     if (is_silent(p, now_ms))
         return p->silent_times < SILENT_TIMES ? UINT64_MAX : 0;
@@ -194,6 +197,14 @@ static uint64_t cut_at(const struct queue *q, const struct part *p, uint64_t now
     return mid;
 }
 
+/* What is on its way on their connection is lost with it: the share must be worth that. */
+static uint64_t least_share(const struct queue *q, const struct part *p, uint64_t now_ms)
+{
+    uint64_t lost = rate_of(q, p, now_ms) / 1000 * q->gap_ms;
+
+    return SHARE_MIN_BYTES + 4 * lost;
+}
+
 bool queue_take_over_locked(struct queue *q, struct part *out)
 {
     uint64_t     now_ms = clock_now_ms(&q->fetch->config.clock), longest = 0, end, mid;
@@ -215,7 +226,7 @@ bool queue_take_over_locked(struct queue *q, struct part *out)
         return false;
     end = atomic_load(&last->end);
     mid = cut_at(q, last, now_ms);
-    if (mid >= end || (longest != UINT64_MAX && end - mid < SHARE_MIN_BYTES))
+    if (mid >= end || (longest != UINT64_MAX && end - mid < least_share(q, last, now_ms)))
         return false;
     atomic_store(&last->end, mid);
     out->file = last->file;

@@ -383,7 +383,7 @@ static void on_answer(struct transfer *t, struct http_result *res)
 
     if (ctx.from_hub)
         learn_limits(t, &res->reply);
-    if (res->is_error && !is_whole(t, res)) {
+    if (res->is_error && !(is_whole(t, res) && is_success(res->reply.status))) {
         err = res->err;
         if (err.http_status == 0 && is_success(res->reply.status))
             err.http_status = res->reply.status;

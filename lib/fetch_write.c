@@ -117,6 +117,8 @@ static int try_to_hash(struct writer *w, struct err *err)
                 got < 0 ? -1 : err_set(err, ERR_IO, "the partial became shorter while it was read");
     }
     give_buffer(w->pair, buffer);
+    if (rc)
+        stop_hashing(w); /* it is right as far as it came */
     return rc;
 }
 

@@ -13,6 +13,8 @@
 #include "http_internal.h"
 #include "tls.h"
 
+enum { GATHER_MS = 1, MANY_ACTIVE = 8, LITTLE_BYTES = 128 * 1024 };
+
 enum {
     HEADER_COUNT_MAX = 200,
     HEADER_BYTES_MAX = 64 * 1024,
@@ -144,6 +146,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     if (len == 0)
         return 0;
     r->body_bytes += len;
+    r->http->turn_bytes += len;
     if (r->sink->on_body && r->sink->on_body(r->owner, data, len, &r->err)) {
         refuse(r);
         return CURL_WRITEFUNC_ERROR;
@@ -373,6 +376,17 @@ uint64_t http_idle_ms(const struct http *http)
     return atomic_load_explicit(&http->idle_ns, memory_order_relaxed) / 1000000;
 }
 
+/* Far away each of many connections brings a packet at a time, and libcurl looks at all of them for
+ * every one. A moment's patience brings many at once, for a tenth of the CPU time. */
+static void let_bytes_gather(struct http *http)
+{
+    const struct timespec moment = {.tv_nsec = GATHER_MS * 1000000};
+
+    if (http->active_count >= MANY_ACTIVE && http->turn_bytes < LITTLE_BYTES)
+        nanosleep(&moment, NULL);
+    http->turn_bytes = 0;
+}
+
 int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *err)
 {
     struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
@@ -390,6 +404,7 @@ int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *e
 
         code = curl_multi_poll(http->multi, stop_fd >= 0 ? &stop : NULL, stop_fd >= 0 ? 1 : 0,
                                wait_ms, NULL);
+        let_bytes_gather(http);
         atomic_fetch_add_explicit(&http->idle_ns, now_ns() - began_ns, memory_order_relaxed);
         if (code == CURLM_OK)
             code = curl_multi_perform(http->multi, &running);

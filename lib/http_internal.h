@@ -55,6 +55,7 @@ struct http {
     unsigned           lane;              /* of config.edges */
     uint64_t           counted_at_ms;     /* when http_count last told the table of edges */
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
+    uint64_t           turn_bytes;        /* of bodies, in this turn */
     _Atomic uint64_t   idle_ns;           /* spent waiting in http_turn */
     struct buf         relative_hosts; /* "\nhost\n…": names that exist only with a search domain */
 };

@@ -181,7 +181,7 @@ static void refusals_go_down_to_one_and_forgive_slowly(void)
     begin(&w, capped_each, 64);
     pass(&w, 10000);
     for (int i = 0; i < 10; i++) {
-        pace_refused(&w.pace, w.now_ms);
+        pace_refused(&w.pace, w.now_ms, 1);
         pass(&w, 1100);
     }
     CHECK(w.pace.target == 1);
@@ -198,8 +198,19 @@ static void refusals_of_one_moment_are_one(void)
     begin(&w, capped_each, 64);
     pass(&w, 10000);
     for (int i = 0; i < 60; i++)
-        pace_refused(&w.pace, w.now_ms);
+        pace_refused(&w.pace, w.now_ms, 4);
     CHECK(w.pace.target == 32);
+}
+
+static void those_that_are_served_are_kept(void)
+{
+    struct world w;
+
+    begin(&w, capped_each, 64);
+    pass(&w, 10000);
+    CHECK(!pace_refused(&w.pace, w.now_ms, 64));
+    CHECK(pace_refused(&w.pace, w.now_ms + 2000, 60));
+    CHECK(w.pace.target == 60);
 }
 
 static void a_number_the_user_named_is_kept(void)
@@ -209,7 +220,7 @@ static void a_number_the_user_named_is_kept(void)
     pace_init(&w.pace, 4, 60, true, w.now_ms);
     pass(&w, 60000);
     CHECK(w.pace.target == 60);
-    CHECK(pace_refused(&w.pace, w.now_ms));
+    CHECK(pace_refused(&w.pace, w.now_ms, 10));
     CHECK(w.pace.target == 30);
 }
 
@@ -224,6 +235,7 @@ int main(void)
     silence_teaches_nothing();
     refusals_go_down_to_one_and_forgive_slowly();
     refusals_of_one_moment_are_one();
+    those_that_are_served_are_kept();
     a_number_the_user_named_is_kept();
     return check_end("test_pace");
 }
