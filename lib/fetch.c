@@ -64,9 +64,9 @@ static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
 static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lane,
                                     unsigned lanes)
 {
-    unsigned           bulk = q->connections / lanes + (lane < q->connections % lanes);
-    unsigned           small = q->small_limit / lanes + (lane < q->small_limit % lanes);
     struct lane_limits limits = {.lane = lane, .lanes = lanes};
+    unsigned           bulk = lane_share(&limits, q->connections);
+    unsigned           small = lane_share(&limits, q->small_limit);
 
     limits.small = spec->connections ? bulk - bulk / 2 : small;
     limits.requests = spec->connections ? bulk : small + bulk;
@@ -156,10 +156,7 @@ static void follow_pace(struct fetch *fetch, struct queue *q, struct pace *pace)
         changed |= pace_refused(pace, now_ms, active);
     if (!changed)
         return;
-    atomic_store(&q->target, pace->target);
-    atomic_store(&q->ceiling, pace->ceiling);
-    for (size_t i = 0; i < q->lane_count; i++)
-        http_wake(q->lane_http[i]);
+    queue_set_connections(q, pace->target, pace->ceiling);
     log_write(fetch->config.log, LOG_DEBUG, "connections", LOG_NUM("now", pace->target),
               LOG_CSTR("why", pace->why), LOG_NUM("best", pace->good),
               LOG_NUM("best_bytes_per_second", pace->good_rate));
@@ -190,8 +187,7 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
         return -1;
     pace_init(&pace, q.bulk_count > 1 ? 8 : 4, q.connections, fetch->config.spec->connections != 0,
               clock_now_ms(&fetch->config.clock));
-    atomic_store(&q.target, pace.target);
-    atomic_store(&q.ceiling, pace.ceiling);
+    queue_set_connections(&q, pace.target, pace.ceiling);
     rc = q.left ? start_crew(fetch, &q, &crew, err) : 0;
     if (rc == 0)
         rc = watch(fetch, &q, &crew, &pace, err);

@@ -367,15 +367,15 @@ static bool has_room(const struct lane *lane, const struct lane_part *ending, bo
            count - (ending && ending->small == small) < limit;
 }
 
-static unsigned share_of(const struct lane *lane, unsigned all)
+unsigned lane_share(const struct lane_limits *limits, unsigned all)
 {
-    return all / lane->limits.lanes + (lane->limits.lane < all % lane->limits.lanes);
+    return all / limits->lanes + (limits->lane < all % limits->lanes);
 }
 
 /* This lane's share of the connections for bulk as they are wanted now. */
 static unsigned bulk_limit(const struct lane *lane)
 {
-    return share_of(lane, atomic_load(&lane->queue->target));
+    return lane_share(&lane->limits, atomic_load(&lane->queue->target));
 }
 
 static void take_more(struct lane *lane, const struct lane_part *after)
@@ -404,7 +404,7 @@ static bool is_surplus(const struct lane_part *p, unsigned limit)
 /* Parts whose file is given up, whose bytes another brings by now, and the newest of the surplus. */
 static void drop_stopped(struct lane *lane)
 {
-    unsigned          limit = share_of(lane, atomic_load(&lane->queue->ceiling));
+    unsigned          limit = lane_share(&lane->limits, atomic_load(&lane->queue->ceiling));
     unsigned          alarms = atomic_load(&lane->queue->alarms);
     bool              look = alarms != lane->alarms_seen;
     struct lane_part *next;

@@ -11,6 +11,9 @@ struct lane_limits {
     unsigned small;       /* of these, for files up to FETCH_SMALL_BYTES while there are others */
 };
 
+/* What of `all` is this lane's. */
+unsigned lane_share(const struct lane_limits *limits, unsigned all);
+
 struct lane; /* heap; one thread */
 
 /* Borrows `http`: other lanes wake it until all of them are gone. ERR_INTERNAL if no thread can be had. */

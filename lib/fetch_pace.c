@@ -52,6 +52,12 @@ void pace_init(struct pace *pace, unsigned start, unsigned cap, bool fixed, uint
     pace->good = pace->target;
 }
 
+static void take_as_good(struct pace *p, uint64_t rate)
+{
+    p->good = p->target;
+    p->good_rate = rate;
+}
+
 /* --- what a window says, phase by phase --- */
 
 static void search(struct pace *p, uint64_t now_ms)
@@ -80,16 +86,14 @@ static bool is_doubtful(struct pace *p, uint64_t *rate)
 
 static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
-    bool better = rate > p->good_rate + p->good_rate / 10;
+    uint64_t enough = p->good_rate + p->good_rate / 10;
 
     if (rate == 0)
         return; /* the first byte is still to come */
-    if (!better && !p->is_busy && !p->did_harm && is_doubtful(p, &rate))
+    if (rate <= enough && !p->is_busy && !p->did_harm && is_doubtful(p, &rate))
         return;
-    better = rate > p->good_rate + p->good_rate / 10;
-    if (better) {
-        p->good = p->target;
-        p->good_rate = rate;
+    if (rate > enough) {
+        take_as_good(p, rate);
         if (p->target >= p->cap)
             hold(p, now_ms, "as many as may be");
         else if (p->is_busy)
@@ -108,8 +112,7 @@ static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
 static void after_search(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
     if (rate > p->good_rate + p->good_rate / 20) {
-        p->good = p->target;
-        p->good_rate = rate;
+        take_as_good(p, rate);
     } else {
         p->bad = p->target;
     }
@@ -121,19 +124,15 @@ static void after_probe(struct pace *p, uint64_t rate, uint64_t now_ms)
     bool accept = p->probe_down ? rate >= p->good_rate - p->good_rate / 20
                                 : rate > p->good_rate + p->good_rate / 20;
 
-    if (accept && !p->probe_down && p->target < p->cap) { /* the path has changed: on from here */
-        p->good = p->target;
-        p->good_rate = rate;
-        p->probe_every_ms = PROBE_FIRST_MS;
-        p->phase = PACE_RAMP;
-        begin_level(p, p->target * 2, now_ms, "more bring more again");
-        return;
-    }
     if (accept) {
-        p->good = p->target;
-        p->good_rate = rate;
+        take_as_good(p, rate);
         p->probe_every_ms = PROBE_FIRST_MS;
-        hold(p, now_ms, "the probe is as good");
+        if (p->probe_down || p->target >= p->cap) {
+            hold(p, now_ms, "the probe is as good");
+            return;
+        }
+        p->phase = PACE_RAMP; /* the path has changed: on from here */
+        begin_level(p, p->target * 2, now_ms, "more bring more again");
         return;
     }
     p->probe_down = !p->probe_down;

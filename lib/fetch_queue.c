@@ -30,6 +30,13 @@ static void wake_lanes(struct queue *q)
         http_wake(q->lane_http[i]);
 }
 
+void queue_set_connections(struct queue *q, unsigned target, unsigned ceiling)
+{
+    atomic_store(&q->target, target);
+    atomic_store(&q->ceiling, ceiling);
+    wake_lanes(q);
+}
+
 static bool gives_up(const struct queue *q, const struct fetch_file *f)
 {
     return atomic_load(&q->stopping) || f->place->failed;

@@ -60,7 +60,7 @@ struct part {
     /* The queue's. */
     struct part *next;
     uint64_t     claimed; /* bytes before this are the part's for good: being written, or written */
-    uint64_t     begun_at_ms, heard_at_ms, sampled_at_ms, sampled, rate_bytes_per_s;
+    uint64_t     heard_at_ms, sampled_at_ms, sampled, rate_bytes_per_s;
     unsigned     silent_times; /* how often its bytes were taken over from a silent part */
 };
 
@@ -113,6 +113,8 @@ int queue_take(struct queue *q, bool small, const struct part *after, struct par
 uint64_t queue_claim(struct queue *q, struct part *part, uint64_t upto);
 /* The pause between a request and its first byte, which tells how large parts should be. */
 void queue_measured_gap(struct queue *q, uint64_t gap_ms);
+/* How many there should be for bulk, and how many there may be. */
+void queue_set_connections(struct queue *q, unsigned target, unsigned ceiling);
 /* Several times a second: how fast each part is. Returns how many parts of large files get bytes. */
 unsigned queue_sample(struct queue *q);
 bool     queue_is_over(struct queue *q);

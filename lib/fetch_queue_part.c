@@ -59,8 +59,7 @@ void queue_part_begin_locked(struct queue *q, struct part *part)
 {
     part->claimed = part->begin;
     atomic_store(&part->received, part->begin);
-    part->begun_at_ms = part->heard_at_ms = part->sampled_at_ms =
-        clock_now_ms(&q->fetch->config.clock);
+    part->heard_at_ms = part->sampled_at_ms = clock_now_ms(&q->fetch->config.clock);
     part->sampled = part->begin;
     part->rate_bytes_per_s = 0;
     part->next = q->part;

@@ -377,7 +377,7 @@ uint64_t http_idle_ms(const struct http *http)
 }
 
 /* Far away each of many connections brings a packet at a time, and libcurl looks at all of them for
- * every one. A moment's patience brings many at once, for a tenth of the CPU time. */
+ * every one. A moment's patience brings many at once, for less CPU time. */
 static void let_bytes_gather(struct http *http)
 {
     const struct timespec moment = {.tv_nsec = GATHER_MS * 1000000};
