@@ -605,8 +605,8 @@ def test_a_quota_is_used_window_by_window(run, hub, complete):
 
 def test_a_closed_gate_holds_nobody_at_the_cdn(start, hub, until, complete):
     repo = hub.model("acme/tiny", {"a.txt": "a", "w.bin": lfs(4 * MB), "z.txt": "z"})
-    before = hub.gate(file="z.txt", before=True)
     hub.fault("rate-limit", file="z.txt", wait=3)
+    before = hub.gate(file="z.txt", before=True)          # after the fault, whose answer it holds
     parts = hub.gate(host="cdn", at=1000)
     running = start(PARTS)
     assert len(hub.log.wait(4, host="cdn")) == 4
