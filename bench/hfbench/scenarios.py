@@ -13,16 +13,15 @@ from .site import Site
 
 VOLUME = WORK / "volume"        # tmpfs
 DISK = WORK / "volume-on-disk"  # the file system of the repo
-LIMIT_S = 60                    # a slower peer is stopped then; its rate until then stands for the rest
 CAP = 20 * MB                   # bytes per second of a connection where they are capped
 
 
 class Options:
-    """Of the command line: runs, scale, peers (None: all), long (no limit of time), progress(text)."""
+    """Of the command line: runs, scale, peers (None: all), limit_s (a peer that is slower is stopped then where the
+    network is slow, and its rate until then stands for the rest; 0: none is stopped)."""
 
-    def __init__(self, runs=5, scale=1.0, peers=None, unlimited=False):
-        self.runs, self.scale, self.peers, self.unlimited = runs, scale, peers, unlimited
-        self.extra = []
+    def __init__(self, runs=5, scale=1.0, peers=None, limit_s=60):
+        self.runs, self.scale, self.peers, self.limit_s = runs, scale, peers, limit_s
 
     def choose(self, names):
         known = [n for n in names if not n.startswith("hf-init stock") or "hf-init stock" in BINARIES]
@@ -46,9 +45,9 @@ def touch_memory(count):
     (VOLUME / "touch").unlink()
 
 
-def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpus=None, runs=None, limit_s=None,
+def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpus=None, runs=None, slow=False,
            target=VOLUME, **how):
-    """`runs` interleaved runs of the peers."""
+    """`runs` interleaved runs of the peers; `slow`: the limit of time holds."""
     peers = options.choose(peers)
     warm(repo)
     if target == VOLUME:
@@ -58,7 +57,7 @@ def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpu
         for run in range(runs or options.runs):
             for peer in peers:
                 result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=world.netns, thorough=run == 0,
-                                         limit_s=None if options.unlimited else limit_s, **how)
+                                         limit_s=(options.limit_s or None) if slow else None, **how)
                 result.update(scenario=scenario, case=case, run=run)
                 yield result
     measure.empty(target)
@@ -85,23 +84,23 @@ def small_files(options):
 def small_files_far_away(options):
     repo = fixture.get("s3", options.scale)
     peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z", "@huggingface/hub"]
-    yield from series(options, "S3", "50 ms", peers, repo, Wan(50), limit_s=LIMIT_S)
+    yield from series(options, "S3", "50 ms", peers, repo, Wan(50), slow=True)
 
 
 def capped(options):
     """S4: each connection gets 20 MB/s; without distance (the table of targets), and at 200 ms."""
     peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z"]
     one, eight = fixture.get("s1", options.scale), fixture.get("s2", options.scale)
-    yield from series(options, "S4", "one file", peers, one, Loopback(cap=CAP), limit_s=LIMIT_S)
-    yield from series(options, "S4", "one, 200 ms", peers, one, Wan(200, cap=CAP), limit_s=LIMIT_S)
-    yield from series(options, "S4", "eight, 200 ms", peers, eight, Wan(200, cap=CAP), limit_s=LIMIT_S)
+    yield from series(options, "S4", "one file", peers, one, Loopback(cap=CAP), slow=True)
+    yield from series(options, "S4", "one, 200 ms", peers, one, Wan(200, cap=CAP), slow=True)
+    yield from series(options, "S4", "eight, 200 ms", peers, eight, Wan(200, cap=CAP), slow=True)
 
 
 def lossy(options):
     """S5: 50 ms and one packet in a hundred lost. aria2c with 16 connections in all, and with 16 for each of 8 files."""
     repo = fixture.get("s2", options.scale)
     peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
-    yield from series(options, "S5", "50 ms, 1 %", peers, repo, Wan(50, loss_ppm=10_000), limit_s=LIMIT_S)
+    yield from series(options, "S5", "50 ms, 1 %", peers, repo, Wan(50, loss_ppm=10_000), slow=True)
 
 
 def complete(options):
@@ -205,7 +204,7 @@ def collapsing(options):
     repo = fixture.get("s9", options.scale)
     peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
     yield from series(options, "S9", "collapse", peers, repo, Loopback(cap=CAP, crowd=16, crowded=MB, addresses=3),
-                      limit_s=LIMIT_S)
+                      slow=True)
 
 
 def crowded(options):
