@@ -46,7 +46,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all primitives test unit demo bench asan tsan lint format setup clean help
+.PHONY: all primitives test torture unit demo bench asan tsan lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -104,7 +104,12 @@ tsan: ## the same under ThreadSanitizer
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
-	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults
+torture: all unit build/venv/ready ## every test, the long ones too, as root; how much of the catalogue of faults is green
+	@deps/setup test torture
+	@rm -f build/outcomes
+	HF_INIT_OUTCOMES=build/outcomes build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 3 \
+	    test/unit test/hub test/run test/faults test/torture; test/faults/report.py build/outcomes --write
 build/venv/ready: test/requirements.txt
 	@deps/setup test
 	@echo "  venv  build/venv: $$(grep -v '^#' $< | xargs)"
