@@ -37,7 +37,8 @@ def warm(repo):
 
 
 def touch_memory(count):
-    """Pages that this machine has not used since its start cost more the first time: the volume's are used here."""
+    """A virtual machine pays for every page that its host has to find first, and may hand free ones back within seconds:
+    the memory that a run will fill is filled and freed right before it."""
     block = bytes(8 * MB)
     with open(VOLUME / "touch", "wb", buffering=0) as file:
         for _ in range(count // len(block) + 1):
@@ -50,12 +51,13 @@ def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpu
     """`runs` interleaved runs of the peers; `slow`: the limit of time holds."""
     peers = options.choose(peers)
     warm(repo)
-    if target == VOLUME:
-        measure.empty(VOLUME)
-        touch_memory(repo.bytes)
+    measure.empty(VOLUME)
     with world, Site([repo], world.addresses, server_cpus) as site:
         for run in range(runs or options.runs):
             for peer in peers:
+                measure.empty(target)
+                if target == VOLUME:
+                    touch_memory(repo.bytes)
                 result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=world.netns, thorough=run == 0,
                                          limit_s=(options.limit_s or None) if slow else None, **how)
                 result.update(scenario=scenario, case=case, run=run)
@@ -180,6 +182,8 @@ def killed(options):
     with Loopback(), Site([repo]) as site:
         for run in range(options.runs):
             for peer in peers:
+                measure.empty(VOLUME)
+                touch_memory(repo.bytes)
                 enough = received() + int(repo.bytes * 0.6)
 
                 def kill_at_60_percent(process):
