@@ -18,10 +18,16 @@ CAP = 20 * MB                   # bytes per second of a connection where they ar
 
 class Options:
     """Of the command line: runs, scale, peers (None: all), limit_s (a peer that is slower is stopped then where the
-    network is slow, and its rate until then stands for the rest; 0: none is stopped)."""
+    network is slow, and its rate until then stands for the rest; 0: none is stopped), only (scenarios, or single cases
+    of them as "S2:free"; None: all)."""
 
-    def __init__(self, runs=5, scale=1.0, peers=None, limit_s=60):
-        self.runs, self.scale, self.peers, self.limit_s = runs, scale, peers, limit_s
+    def __init__(self, runs=5, scale=1.0, peers=None, limit_s=60, only=None):
+        self.runs, self.scale, self.peers, self.limit_s, self.only = runs, scale, peers, limit_s, only
+
+    def wants(self, scenario, case=None):
+        """Any case of it, if none is named."""
+        return self.only is None or any(name == scenario or case in (None, name.partition(":")[2]) and
+                                        name.partition(":")[0] == scenario for name in self.only)
 
     def choose(self, names):
         known = [n for n in names if not n.startswith("hf-init stock") or "hf-init stock" in BINARIES]
@@ -49,6 +55,8 @@ def touch_memory(count):
 def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpus=None, runs=None, slow=False,
            target=VOLUME, **how):
     """`runs` interleaved runs of the peers; `slow`: the limit of time holds."""
+    if not options.wants(scenario, case):
+        return
     peers = options.choose(peers)
     warm(repo)
     measure.empty(VOLUME)
@@ -155,6 +163,8 @@ def again(options):
 
 def one_pass(options):
     """What the targets hold S1 against: one pass of openssl over the file."""
+    if not options.wants("S1", "free"):
+        return
     repo = fixture.get("s1", options.scale)
     warm(repo)
     for run in range(options.runs):
