@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 
 from . import MB, WORK, fixture, measure
 from .net import Loopback, Wan
@@ -54,19 +55,19 @@ def touch_memory(count):
 
 def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpus=None, runs=None, slow=False,
            target=VOLUME, **how):
-    """`runs` interleaved runs of the peers; `slow`: the limit of time holds."""
+    """`runs` interleaved runs of the peers. world: makes one; slow: the limit of time holds."""
     if not options.wants(scenario, case):
         return
     peers = options.choose(peers)
     warm(repo)
     measure.empty(VOLUME)
-    with world, Site([repo], world.addresses, server_cpus) as site:
+    with world() as network, Site([repo], network.addresses, server_cpus) as site:
         for run in range(runs or options.runs):
             for peer in peers:
                 measure.empty(target)
                 if target == VOLUME:
                     touch_memory(repo.bytes)
-                result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=world.netns, thorough=run == 0,
+                result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=network.netns, thorough=run == 0,
                                          limit_s=(options.limit_s or None) if slow else None, **how)
                 result.update(scenario=scenario, case=case, run=run)
                 yield result
@@ -80,37 +81,37 @@ def bulk(name):
 
     def scenario(options):
         repo = fixture.get(name.lower(), options.scale)
-        yield from series(options, name, "pinned", peers, repo, Loopback(), cpus=[1], server_cpus=[0])
-        yield from series(options, name, "free", peers, repo, Loopback())
+        yield from series(options, name, "pinned", peers, repo, Loopback, cpus=[1], server_cpus=[0])
+        yield from series(options, name, "free", peers, repo, Loopback)
     return scenario
 
 
 def small_files(options):
     repo = fixture.get("s3", options.scale)
     peers = ["hf-init", "hf-init stock", "aria2c", "huggingface_hub", "curl -Z", "@huggingface/hub"]
-    yield from series(options, "S3", "loopback", peers, repo, Loopback())
+    yield from series(options, "S3", "loopback", peers, repo, Loopback)
 
 
 def small_files_far_away(options):
     repo = fixture.get("s3", options.scale)
     peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z", "@huggingface/hub"]
-    yield from series(options, "S3", "50 ms", peers, repo, Wan(50), slow=True)
+    yield from series(options, "S3", "50 ms", peers, repo, partial(Wan, 50), slow=True)
 
 
 def capped(options):
     """S4: each connection gets 20 MB/s; without distance (the table of targets), and at 200 ms."""
     peers = ["hf-init", "aria2c", "huggingface_hub", "curl -Z"]
     one, eight = fixture.get("s1", options.scale), fixture.get("s2", options.scale)
-    yield from series(options, "S4", "one file", peers, one, Loopback(cap=CAP), slow=True)
-    yield from series(options, "S4", "one, 200 ms", peers, one, Wan(200, cap=CAP), slow=True)
-    yield from series(options, "S4", "eight, 200 ms", peers, eight, Wan(200, cap=CAP), slow=True)
+    yield from series(options, "S4", "one file", peers, one, partial(Loopback, cap=CAP), slow=True)
+    yield from series(options, "S4", "one, 200 ms", peers, one, partial(Wan, 200, cap=CAP), slow=True)
+    yield from series(options, "S4", "eight, 200 ms", peers, eight, partial(Wan, 200, cap=CAP), slow=True)
 
 
 def lossy(options):
     """S5: 50 ms and one packet in a hundred lost. aria2c with 16 connections in all, and with 16 for each of 8 files."""
     repo = fixture.get("s2", options.scale)
     peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
-    yield from series(options, "S5", "50 ms, 1 %", peers, repo, Wan(50, loss_ppm=10_000), slow=True)
+    yield from series(options, "S5", "50 ms, 1 %", peers, repo, partial(Wan, 50, loss_ppm=10_000), slow=True)
 
 
 def complete(options):
@@ -217,21 +218,21 @@ def collapsing(options):
     """S9: the CDN's name has three addresses; above 16 connections to one of them, each gets 1 MB/s, else 20 MB/s."""
     repo = fixture.get("s9", options.scale)
     peers = ["hf-init", "hf-init 64 connections", "aria2c -j1", "aria2c", "huggingface_hub", "curl -Z"]
-    yield from series(options, "S9", "collapse", peers, repo, Loopback(cap=CAP, crowd=16, crowded=MB, addresses=3),
+    yield from series(options, "S9", "collapse", peers, repo, partial(Loopback, cap=CAP, crowd=16, crowded=MB, addresses=3),
                       slow=True)
 
 
 def crowded(options):
     """How much memory 64 connections take."""
     repo = fixture.get("s2", options.scale)
-    yield from series(options, "S2", "64 conns", ["hf-init 64 connections"], repo, Loopback())
+    yield from series(options, "S2", "64 conns", ["hf-init 64 connections"], repo, Loopback)
 
 
 def little_memory(options):
     """S11: a cgroup of 64 MiB, page cache included, and the volume on a disk."""
     repo = fixture.get("s1", options.scale)
     peers = ["hf-init drop", "hf-init", "aria2c", "huggingface_hub"]
-    yield from series(options, "S11", "64 MiB", peers, repo, Loopback(), target=DISK, memory=64 << 20)
+    yield from series(options, "S11", "64 MiB", peers, repo, Loopback, target=DISK, memory=64 << 20)
 
 
 SCENARIOS = {"S1": [bulk("S1"), one_pass], "S2": [bulk("S2"), crowded], "S3": [small_files, small_files_far_away],
