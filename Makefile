@@ -3,7 +3,7 @@
 VERSION := 0.1.0
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
-# musl is the product; asan and tsan are the same sources against this machine's libc.
+# musl is the product; asan, tsan, cov and host are the same sources against this machine's libc.
 # make ARCH=arm64 crosses: build/arm64/hf-init. make CRYPTO=stock takes AES-GCM and hashes from mbedTLS
 # instead of libgcrypt, to be measured against: build/stock/hf-init.
 VARIANT ?= musl
@@ -37,6 +37,8 @@ FLAGS   := -std=c11 -D_GNU_SOURCE -iquote lib -isystem $(DEPS)/include -pthread 
 LINK    := -Wl,--gc-sections -Wl,--build-id=none
 asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
+cov     := -O0 --coverage
+host    := -O1
 ifeq ($(VARIANT),musl)
   TOOL  := $(DEPS)/bin/cc
   FLAGS += -O2 $(CFLAGS)
@@ -46,7 +48,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all primitives test torture unit demo bench asan tsan lint format setup clean help
+.PHONY: all primitives test torture coverage unit demo bench asan tsan lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -105,11 +107,14 @@ export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
 	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults
-torture: all unit build/venv/ready ## every test, the long ones too, as root; how much of the catalogue of faults is green
+torture: all build/venv/ready ## every test there is, as root, 40 minutes: how much of the catalogue of faults is green
 	@deps/setup test torture
-	@rm -f build/outcomes
-	HF_INIT_OUTCOMES=build/outcomes build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 3 \
-	    test/unit test/hub test/run test/faults test/torture; test/faults/report.py build/outcomes --write
+	@test/torture/run
+coverage: build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
+	@deps/setup test
+	@$(MAKE) --no-print-directory VARIANT=cov build/cov/hf-init unit
+	HF_INIT_BIN=$(CURDIR)/build/cov/hf-init build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/run test/faults
+	@test/coverage build/cov | tee build/coverage.txt
 build/venv/ready: test/requirements.txt
 	@deps/setup test
 	@echo "  venv  build/venv: $$(grep -v '^#' $< | xargs)"

@@ -24,6 +24,8 @@ struct hfinit {
     pthread_mutex_t   log_lock; /* callbacks come one at a time */
     hfinit_log_fn    *on_line;
     void             *on_line_user;
+    hfinit_volume_fn *on_volume;
+    void             *on_volume_user;
     struct clock      clock;
     struct snapshot  *snapshot;
     _Atomic int       stop;
@@ -84,6 +86,12 @@ void hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user)
 {
     h->on_line = log;
     h->on_line_user = user;
+}
+
+void hfinit_set_volume(hfinit *h, hfinit_volume_fn *opened, void *user)
+{
+    h->on_volume = opened;
+    h->on_volume_user = user;
 }
 
 void hfinit_set_terminal(hfinit *h, bool is_terminal)
@@ -264,6 +272,8 @@ static int begin(hfinit *h, bool read_only, struct err *err)
         .log = &h->log,
         .version = version_number(),
         .log_is_json = h->log_is_json,
+        .on_volume = h->on_volume,
+        .on_volume_user = h->on_volume_user,
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
         .read_only = read_only,

@@ -42,6 +42,11 @@ void    hfinit_free(hfinit *h); /* NULL is fine */
 void    hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user);
 /* The log's reader is a terminal (default: no). Decides what `log.format: auto` and `progress: auto` mean. */
 void hfinit_set_terminal(hfinit *h, bool is_terminal);
+/* Called once in a run or a plan, on its thread, when the volume is open and before anything is
+ * asked or any thread started. `fd` is its folder, lent; -1: there is none, and none will be made. A
+ * program may confine itself to it here. */
+typedef void hfinit_volume_fn(int fd, void *user);
+void         hfinit_set_volume(hfinit *h, hfinit_volume_fn *opened, void *user);
 /* From any thread: stop as if SIGTERM had arrived (exit code 143) or, with true, SIGINT (130). */
 void hfinit_cancel(hfinit *h, bool interrupted);
 

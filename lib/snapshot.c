@@ -88,6 +88,15 @@ static int open_volume(struct snapshot *s, struct err *err)
     return open_store(s, true, &ignored) ? -1 : 0;
 }
 
+static int enter_volume(struct snapshot *s, struct err *err)
+{
+    if (open_volume(s, err))
+        return -1;
+    if (s->config.on_volume)
+        s->config.on_volume(store_target_fd(s->store), s->config.on_volume_user);
+    return 0;
+}
+
 /* --- the short way: everything is there --- */
 
 static bool marker_has(const struct snapshot *s, size_t i)
@@ -506,7 +515,7 @@ static int run(struct snapshot *s, struct err *err)
     int rc;
 
     log_start(s);
-    if (open_volume(s, err))
+    if (enter_volume(s, err))
         return -1;
     snapshot_fill_report(s);
     snapshot_learn_whose_status(s);
@@ -542,7 +551,7 @@ int snapshot_run(struct snapshot *s, struct err *err)
 
 int snapshot_plan(struct snapshot *s, struct err *err)
 {
-    if (open_volume(s, err) || resolve_and_plan(s, err))
+    if (enter_volume(s, err) || resolve_and_plan(s, err))
         return -1;
     for (size_t k = 0; k < s->plan.file_count; k++) /* nobody hashes for a plan */
         if (s->plan.file[k].state == PLAN_UNKNOWN)

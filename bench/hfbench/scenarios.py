@@ -1,6 +1,8 @@
 """What is measured. A scenario yields results: dicts of measure.one_run with "scenario", "case" and "run" added.
 
 Runs are interleaved: every peer once, then every peer again, so that a slow minute of the machine hits all alike."""
+import ctypes
+import mmap
 import os
 import shutil
 import signal
@@ -35,12 +37,30 @@ class Options:
         return known if self.peers is None else [n for n in known if n in self.peers]
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_void_p
+LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+held = {}  # path: (address, length)
+
+
+def hold(address, length):
+    if address == ctypes.c_void_p(-1).value or LIBC.mlock(ctypes.c_void_p(address), ctypes.c_size_t(length)):
+        raise OSError(ctypes.get_errno(), "the fixtures cannot be held in memory")
+
+
 def warm(repo):
-    """The server's files into the page cache."""
-    for file in repo.files if repo.lfs else []:
-        with open(repo.path(file), "rb", buffering=0) as source:
-            while source.read(4 * MB):
-                pass
+    """The server's files into memory, and kept there: some virtual machines give page cache back to their host while it is in
+    use, and then the disk is measured. What other repos held is let go."""
+    wanted = {repo.path(file) for file in repo.files} if repo.lfs else set()
+    for path in set(held) - wanted:
+        address, length = held.pop(path)
+        LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(length))
+    for path in wanted - set(held):
+        with open(path, "rb") as file:
+            length = os.fstat(file.fileno()).st_size
+            address = LIBC.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)
+        hold(address, length)
+        held[path] = (address, length)
 
 
 def touch_memory(count):

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "sandbox.h"
 
 /* Started with a standard descriptor closed, the first file opened would get its number, and log
  * lines would end up in a model. Without /dev, an unwritable descriptor does as well. */
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
     app.h = hfinit_new();
     hfinit_set_log(app.h, console_log, &console);
     hfinit_set_terminal(app.h, console.is_terminal);
+    hfinit_set_volume(app.h, sandbox_enter, app.h);
 
     if (args_parse(&args, app_commands, argc, argv, &error) == 0)
         code = dispatch(&app);
