@@ -18,10 +18,10 @@ struct snapshot_config {
     const char       *version;
     bool              log_is_json;
     void (*on_volume)(int fd, void *user); /* the target's folder is open; may be NULL */
-    void             *on_volume_user;
-    int               stop_fd;   /* readable when the run should stop; -1 none */
-    _Atomic int      *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
-    bool              read_only; /* plan: nothing is created or changed */
+    void        *on_volume_user;
+    int          stop_fd;   /* readable when the run should stop; -1 none */
+    _Atomic int *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
+    bool         read_only; /* plan: nothing is created or changed */
 };
 
 int  snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err);

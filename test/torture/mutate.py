@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""test/torture/mutate.py [--only TEXT] [--every N] [--list]: would anybody notice?
+
+Breaks the commit path one place at a time, in a copy of the tree: each sync is left out, each comparison in the
+functions below is turned round. The tests must notice. A mutant that survives is printed, and is a failure unless
+KNOWN says why it makes no difference that a test could see."""
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+# Calls that put something on disk: left out, they do nothing and succeed.
+SYNCS = "fs_sync_data fs_sync_dir_at journal_note_sync store_partial_sync store_repo_sync sync_touched".split()
+
+# Where a wrong decision would make a wrong file or a false marker: file -> functions, None for all of them.
+DECISIONS = {
+    "lib/store_publish.c": None,
+    "lib/store_write.c": ["sync_early", "store_partial_sync"],
+    "lib/store_journal.c": ["same_boot", "read_marks", "journal_read"],
+    "lib/report_marker.c": None,
+    "lib/snapshot.c": ["marker_has", "matches_marker", "marker_holds", "all_shares_are_there", "finish_repos", "make_it_match",
+                       "resolve_and_judge", "is_missing", "has_work"],
+    "lib/snapshot_state.c": None,
+    "lib/fetch_finish.c": None,
+}
+TURNS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "&&": "||", "||": "&&"}
+
+UNITS = "test_store_dir test_store_cache test_store_partial test_store_write test_journal test_inventory test_report".split()
+TESTS = ["test/run/test_regressions.py", "test/run/test_resume.py", "test/run/test_layouts.py", "test/run/test_engine.py",
+         "test/run/test_space.py", "test/run/test_together.py"]
+
+# file:line-independent: "file: the changed line, stripped" -> why no test can tell
+KNOWN = {}
+
+
+def code_spans(text):
+    """The text with comments and literals blanked, of the same length."""
+    def blank(found):
+        return re.sub(r"[^\n]", " ", found[0])
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|^\s*#[^\n]*', blank, text, flags=re.S | re.M)
+
+
+def functions(code):
+    """(name, start, end) of each function of a file in our format."""
+    for found in re.finditer(r"^[a-z][^\n;=]*?(\w+)\([^;{]*?\)\n\{\n.*?^\}\n", code, re.S | re.M):
+        yield found[1], found.start(), found.end()
+
+
+def closing(code, start):
+    depth = 0
+    for place in range(start, len(code)):
+        depth += (code[place] == "(") - (code[place] == ")")
+        if depth == 0:
+            return place
+    raise ValueError("unbalanced")
+
+
+def mutants():
+    """(file, what, start, end, replacement)"""
+    for path in sorted((TOP / "lib").glob("*.c")):
+        name = f"lib/{path.name}"
+        text = path.read_text()
+        code = code_spans(text)
+        for function, start, end in functions(code):
+            for found in re.finditer(rf"\b({'|'.join(SYNCS)})\(", code[start:end]):
+                if found[1] == function:
+                    continue
+                first = start + found.start()
+                last = closing(code, start + found.end() - 1) + 1
+                yield name, f"{function}: without {found[1]}", first, last, f"((void)sizeof({text[first:last]}), 0)"
+            if name not in DECISIONS or (DECISIONS[name] is not None and function not in DECISIONS[name]):
+                continue
+            for found in re.finditer(r"(?<=\s)(==|!=|<=|>=|<|>|&&|\|\|)(?=\s)", code[start:end]):
+                first = start + found.start()
+                line = text[text.rfind("\n", 0, first) + 1:text.find("\n", first)]
+                if line.lstrip().startswith("for "):
+                    continue                                 # loops that never end or never begin: found by any test
+                yield name, f"{function}: {found[1]} becomes {TURNS[found[1]]}", first, first + len(found[1]), TURNS[found[1]]
+
+
+def run(words, cwd, limit_s):
+    """True: all went well. A hang counts as noticed."""
+    try:
+        return subprocess.run(words, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def is_noticed(tree):
+    """By the compiler's warnings too: what does not build does not ship."""
+    programs = [f"build/musl/unit/{name}" for name in UNITS if (tree / f"test/unit/{name}.c").exists()]
+    if not run(["make", "-s", "build/hf-init", *programs], tree, 300):
+        return "build"
+    for program in programs:
+        if not run([str(tree / program)], tree, 60):
+            return program.rpartition("/")[2]
+    python = TOP / "build/venv/bin/python"
+    if not run([str(python), "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", "3", *TESTS], tree, 400):
+        return "test/run"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Breaks the commit path one place at a time; some test must notice.")
+    parser.add_argument("--only", default="", help="mutants whose file or description has this text")
+    parser.add_argument("--every", type=int, default=1, help="only every N-th turned comparison; syncs are all left out")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    chosen = [m for m in mutants() if options.only in f"{m[0]} {m[1]}"]
+    chosen = [m for m in chosen if "without" in m[1]] + [m for m in chosen if "without" not in m[1]][::options.every]
+    survivors = []
+    with tempfile.TemporaryDirectory(prefix="hf-init-mutants-") as folder:
+        tree = pathlib.Path(folder) / "tree"
+        if not options.list:
+            shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns("build", ".git", "demo-volume"))
+            if is_noticed(tree):
+                sys.exit("mutate: the tests fail even without a mutation")
+        for name, what, first, last, instead in chosen:
+            text = (TOP / name).read_text()
+            line = text.count("\n", 0, first) + 1
+            shown = text.splitlines()[line - 1].strip()
+            if options.list:
+                print(f"{name}:{line}: {what}: {shown}")
+                continue
+            (tree / name).write_text(text[:first] + instead + text[last:])
+            by = is_noticed(tree)
+            (tree / name).write_text(text)
+            known = KNOWN.get(f"{name}: {what}: {shown}")
+            print(f"{name}:{line}: {what}: {'noticed by ' + by if by else 'SURVIVES' + (', known: ' + known if known else '')}", flush=True)
+            if not by and not known:
+                survivors.append(f"{name}:{line}: {what}: {shown}")
+    if not options.list:
+        print(f"{len(chosen)} mutants, {len(chosen) - len(survivors)} noticed or known, {len(survivors)} survive")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()
