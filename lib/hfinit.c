@@ -1,8 +1,9 @@
 /* hfinit.c: the public face: from handles and callbacks to a run and back. */
-#include "hfinit.h"
+#include "hfinit_internal.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,27 +14,6 @@
 #include "snapshot.h"
 #include "store.h"
 #include "version.h"
-
-struct hfinit {
-    struct spec_flag *flag; /* owned, with their texts in arena */
-    size_t            flag_count;
-    struct arena      arena;
-    struct spec       spec;
-    bool              loaded, log_is_json, is_terminal;
-    struct log        log;
-    pthread_mutex_t   log_lock; /* callbacks come one at a time */
-    hfinit_log_fn    *on_line;
-    void             *on_line_user;
-    hfinit_volume_fn *on_volume;
-    void             *on_volume_user;
-    struct clock      clock;
-    struct snapshot  *snapshot;
-    _Atomic int       stop;
-    int               stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
-    struct err        last;
-    const char       *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
-    struct buf        text;                 /* what lent answers point into */
-};
 
 static const char      *default_termination_path = "/dev/termination-log";
 static const struct str termination_assignment = {"HF_INIT_TERMINATION_MESSAGE=", 28};
@@ -100,6 +80,44 @@ void hfinit_set_terminal(hfinit *h, bool is_terminal)
     h->log_is_json = !is_terminal;
 }
 
+void hfinit_set_progress(hfinit *h, hfinit_progress_fn *progress, void *user)
+{
+    h->on_progress = progress;
+    h->on_progress_user = user;
+}
+
+static void on_progress(const struct progress_view *view, void *user)
+{
+    hfinit              *h = user;
+    hfinit_progress_file file[PROGRESS_SLOTS];
+    hfinit_progress      now = {
+             .phase = progress_phase_name(view->phase),
+             .is_over = progress_phase_is_final(view->phase),
+             .waiting_for = view->waiting_for,
+             .files = view->totals.files_planned,
+             .files_done = progress_files_there(&view->totals),
+             .bytes = view->totals.bytes_planned,
+             .bytes_done = progress_bytes_there(&view->totals),
+             .bytes_per_second = view->bytes_per_s_now,
+             .eta_ms = view->eta_ms,
+             .elapsed_ms = view->elapsed_ms,
+             .file = file,
+             .file_count = view->slot_count,
+    };
+
+    if (view->waiting_until_wall_ms > view->now_wall_ms)
+        now.waiting_ms = (uint64_t)(view->waiting_until_wall_ms - view->now_wall_ms);
+    for (size_t i = 0; i < view->slot_count; i++) {
+        const struct progress_slot *slot = &view->slot[i];
+
+        file[i] = (hfinit_progress_file){slot->path,       slot->host,        slot->size_bytes,
+                                         slot->done_bytes, slot->bytes_per_s, slot->quiet_ms};
+    }
+    pthread_mutex_lock(&h->log_lock);
+    h->on_progress(&now, h->on_progress_user);
+    pthread_mutex_unlock(&h->log_lock);
+}
+
 void hfinit_cancel(hfinit *h, bool interrupted)
 {
     uint64_t one = 1;
@@ -121,7 +139,7 @@ static void copy_text(char *to, size_t size, const char *from)
     to[len] = '\0';
 }
 
-static int give_error(hfinit *h, const struct err *err, hfinit_error *out)
+int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out)
 {
     h->last = *err;
     if (!out)
@@ -151,10 +169,10 @@ int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *erro
     bool       is_switch;
 
     if (spec_check_flag(str_from(key), &is_switch, &err))
-        return give_error(h, &err, error);
+        return hfinit_give_error(h, &err, error);
     if (!value && !is_switch) {
         err_set(&err, ERR_USAGE, "--%s needs a value", key);
-        return give_error(h, &err, error);
+        return hfinit_give_error(h, &err, error);
     }
     if (!value)
         value = "true";
@@ -174,16 +192,29 @@ bool hfinit_is_switch(const char *key)
     return spec_check_flag(str_from(key), &is_switch, &err) == 0 && is_switch;
 }
 
-static int load(hfinit *h, const char *file, const char *const *env, bool to_look,
-                bool without_repos, hfinit_error *error)
+int hfinit_parse_duration(const char *text, uint64_t *ms, hfinit_error *error)
+{
+    if (spec_parse_duration(str_from(text), ms))
+        return 0;
+    *error = (hfinit_error){.exit_code = err_exit_code(ERR_USAGE), .reason = err_reason(ERR_USAGE)};
+    snprintf(error->message, sizeof(error->message), "\"%.40s\" is not a duration", text);
+    snprintf(error->hint, sizeof(error->hint), "write 30s, 5m or 1h30m");
+    return -1;
+}
+
+int hfinit_load_as(hfinit *h, const char *file, const char *const *env, unsigned as,
+                   hfinit_error *error)
 {
     struct spec_source source = {
         .flag = h->flag,
         .flag_count = h->flag_count,
         .env = env,
         .file = str_from(file),
-        .without_token = to_look,
-        .without_repos = without_repos,
+        .without_token = as & HFINIT_WITHOUT_TOKEN,
+        .without_repos = as & HFINIT_WITHOUT_REPOS,
+        .without_target = as & HFINIT_WITHOUT_TARGET,
+        .without_file = as & HFINIT_WITHOUT_FILE,
+        .home_cache = as & HFINIT_HOME_CACHE,
     };
     struct err err;
 
@@ -197,7 +228,7 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
             h->termination_variable =
                 arena_strdup(&h->arena, str_from(*e + termination_assignment.len));
     if (spec_load(&h->spec, &source, &err))
-        return give_error(h, &err, error);
+        return hfinit_give_error(h, &err, error);
     h->loaded = true;
     h->log.level = (enum log_level)h->spec.log_level;
     h->log_is_json =
@@ -207,13 +238,7 @@ static int load(hfinit *h, const char *file, const char *const *env, bool to_loo
 
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
 {
-    return load(h, file, env, false, false, error);
-}
-
-int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, bool without_repos,
-                        hfinit_error *error)
-{
-    return load(h, file, env, true, without_repos, error);
+    return hfinit_load_as(h, file, env, 0, error);
 }
 
 struct settings_visit {
@@ -237,7 +262,7 @@ int hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_erro
 
     if (!h->loaded) {
         err_set(&err, ERR_INTERNAL, "no spec was loaded");
-        return give_error(h, &err, error);
+        return hfinit_give_error(h, &err, error);
     }
     spec_visit(&h->spec, visit_setting, &v);
     return 0;
@@ -264,7 +289,12 @@ void hfinit_each_setting(hfinit_each_fn *each, void *user)
 
 /* --- runs --- */
 
-static int begin(hfinit *h, bool read_only, struct err *err)
+static bool wants_bars(const struct spec *spec)
+{
+    return spec->progress == SPEC_PROGRESS_AUTO || spec->progress == SPEC_PROGRESS_BARS;
+}
+
+int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
 {
     struct snapshot_config config = {
         .spec = &h->spec,
@@ -274,9 +304,13 @@ static int begin(hfinit *h, bool read_only, struct err *err)
         .log_is_json = h->log_is_json,
         .on_volume = h->on_volume,
         .on_volume_user = h->on_volume_user,
+        .on_progress = h->on_progress && wants_bars(&h->spec) ? on_progress : NULL,
+        .on_progress_user = h,
+        .draws_bars = h->on_progress && h->is_terminal && wants_bars(&h->spec),
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
-        .read_only = read_only,
+        .read_only = purpose == HFINIT_TO_LOOK,
+        .rehash = purpose == HFINIT_TO_REPAIR,
     };
 
     if (!h->loaded)
@@ -291,8 +325,8 @@ int hfinit_run(hfinit *h, hfinit_error *error)
 {
     struct err err;
 
-    if (begin(h, false, &err) || snapshot_run(h->snapshot, &err))
-        return give_error(h, &err, error);
+    if (hfinit_begin(h, HFINIT_TO_RUN, &err) || snapshot_run(h->snapshot, &err))
+        return hfinit_give_error(h, &err, error);
     return 0;
 }
 
@@ -366,14 +400,14 @@ static void fill_plan(hfinit *h, hfinit_plan *plan)
 int hfinit_make_plan(hfinit *h, hfinit_plan *plan, hfinit_error *error)
 {
     struct err err;
-    int        rc = begin(h, true, &err);
+    int        rc = hfinit_begin(h, HFINIT_TO_LOOK, &err);
 
     *plan = (hfinit_plan){0};
     if (rc)
-        return give_error(h, &err, error);
+        return hfinit_give_error(h, &err, error);
     rc = snapshot_plan(h->snapshot, &err);
     fill_plan(h, plan);
-    return rc ? give_error(h, &err, error) : 0;
+    return rc ? hfinit_give_error(h, &err, error) : 0;
 }
 
 void hfinit_plan_release(hfinit_plan *plan)
@@ -384,77 +418,53 @@ void hfinit_plan_release(hfinit_plan *plan)
     *plan = (hfinit_plan){0};
 }
 
-/* --- status of a volume --- */
-
-static int read_status(hfinit *h, struct buf *out, struct err *err)
+const char *hfinit_folder(hfinit *h, size_t i)
 {
-    struct store_options options = {.read_only = true, .clock = h->clock, .log = &h->log};
-    struct store        *store;
-    struct buf           name = {0};
-    int                  rc;
+    const struct report_run *run = h->snapshot ? snapshot_report(h->snapshot) : NULL;
 
-    options.target = arena_strdup(&h->arena, h->spec.target);
-    if (store_new(&options, &store, err))
-        return -1;
-    if (h->spec.shard_count > 1)
-        buf_printf(&name, "%.*s.shard-%u.status.json", STR_ARG(h->spec.name), h->spec.shard_index);
-    else
-        buf_printf(&name, "%.*s.status.json", STR_ARG(h->spec.name));
-    rc = store_read_state(store, buf_cstr(&name), 16 * 1024 * 1024, out, err);
-    buf_release(&name);
-    store_free(store);
-    return rc < 0 ? -1 : 0;
+    buf_clear(&h->text);
+    if (run && i < run->repo_count && run->repo[i].commit[0])
+        buf_add_str(&h->text, run->repo[i].folder);
+    return buf_cstr(&h->text);
 }
 
-/* A status of another spec of the same name says nothing about this one. */
-static bool is_of_this_spec(const hfinit *h, struct str json)
-{
-    struct json *doc;
-    struct err   ignored;
-    struct str   digest;
-    bool         same = true;
+/* --- listings --- */
 
-    if (h->spec.repo_count == 0 || json.len == 0 || json_parse(json, &doc, &ignored))
-        return true;
-    if (json_str(json_get(doc, "specDigest"), &digest))
-        same = str_eq(digest, str_from(h->spec.digest));
-    json_free(doc);
-    return same;
+static void visit_file(hfinit *h, size_t repo, const struct hub_entry *e, hfinit_file_fn *visit,
+                       void *user)
+{
+    const struct arena_mark mark = arena_mark(&h->arena);
+    char                    hash[DIGEST_HEX_MAX];
+
+    digest_to_hex(&e->digest, hash);
+    visit(
+        &(hfinit_file){
+            .repo = arena_strdup(&h->arena, h->spec.repo[repo].id),
+            .path = arena_strdup(&h->arena, e->path),
+            .kind = e->xet_hash || e->xet_masked ? "xet"
+                    : e->is_lfs                  ? "lfs"
+                                                 : "git",
+            .hash = hash,
+            .bytes = e->size_bytes,
+        },
+        user);
+    arena_rewind(&h->arena, mark);
 }
 
-static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error *error)
+int hfinit_list(hfinit *h, hfinit_file_fn *visit, void *user, hfinit_error *error)
 {
-    struct buf json = {0}, rendered = {0};
     struct err err;
 
-    if (read_status(h, &json, &err)) {
-        buf_release(&json);
-        return give_error(h, &err, error);
+    if (hfinit_begin(h, HFINIT_TO_LOOK, &err) || snapshot_list(h->snapshot, &err))
+        return hfinit_give_error(h, &err, error);
+    for (size_t i = 0; i < h->spec.repo_count; i++) {
+        const struct hub_listing *files = snapshot_listing(h->snapshot, i);
+
+        for (size_t k = 0; files && k < files->count; k++)
+            if (plan_selects(&h->spec.repo[i], files->entry[k].path))
+                visit_file(h, i, &files->entry[k], visit, user);
     }
-    if (!is_of_this_spec(h, buf_view(&json)))
-        buf_clear(&json);
-    if (for_people && json.len &&
-        report_status_text(buf_view(&json), clock_wall_ms(&h->clock), &rendered, &err)) {
-        buf_release(&json);
-        return give_error(h, &err, error);
-    }
-    if (error)
-        *error =
-            (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)), .reason = "None"};
-    *text = buf_take(for_people ? &rendered : &json);
-    buf_release(&json);
-    buf_release(&rendered);
     return 0;
-}
-
-int hfinit_read_status(hfinit *h, char **json, hfinit_error *error)
-{
-    return read_status_as(h, json, false, error);
-}
-
-int hfinit_status_text(hfinit *h, char **text, hfinit_error *error)
-{
-    return read_status_as(h, text, true, error);
 }
 
 /* --- last words --- */

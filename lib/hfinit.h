@@ -42,6 +42,28 @@ void    hfinit_free(hfinit *h); /* NULL is fine */
 void    hfinit_set_log(hfinit *h, hfinit_log_fn *log, void *user);
 /* The log's reader is a terminal (default: no). Decides what `log.format: auto` and `progress: auto` mean. */
 void hfinit_set_terminal(hfinit *h, bool is_terminal);
+/* How far a run is: about ten times a second, on the thread that runs it, never at the same time as a log
+ * line. Everything is lent for the call. With a terminal (hfinit_set_terminal) and `progress: auto` or
+ * `bars` the lines that tell the same every ten seconds are left out. */
+typedef struct hfinit_progress_file {
+    const char *path, *host; /* host "": not known yet */
+    uint64_t    bytes, bytes_done, bytes_per_second;
+    uint64_t    quiet_ms; /* since its last byte */
+} hfinit_progress_file;
+typedef struct hfinit_progress {
+    const char *phase;       /* as in the status: "resolving", "downloading", … */
+    bool        is_over;     /* the last call of a run */
+    const char *waiting_for; /* "" nothing */
+    uint64_t    waiting_ms;  /* how much longer at most; 0: not known */
+    uint64_t    files, files_done, bytes, bytes_done; /* what was there counts as done */
+    uint64_t    bytes_per_second;                     /* over the last ten seconds */
+    uint64_t    eta_ms;                               /* UINT64_MAX: unknown */
+    uint64_t    elapsed_ms;
+    const hfinit_progress_file *file; /* in flight */
+    size_t                      file_count;
+} hfinit_progress;
+typedef void hfinit_progress_fn(const hfinit_progress *progress, void *user);
+void         hfinit_set_progress(hfinit *h, hfinit_progress_fn *progress, void *user);
 /* Called once in a run or a plan, on its thread, when the volume is open and before anything is
  * asked or any thread started. `fd` is its folder, lent; -1: there is none, and none will be made. A
  * program may confine itself to it here. */
@@ -55,13 +77,21 @@ void hfinit_cancel(hfinit *h, bool interrupted);
 int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error);
 /* May this setting stand without a value, meaning true? False for unknown names. */
 bool hfinit_is_switch(const char *key);
+/* "30s", "5m", "1h30m", "500ms" as in the spec. 0, or -1 with a Usage error. */
+int hfinit_parse_duration(const char *text, uint64_t *ms, hfinit_error *error);
 /* Reads the spec: file (NULL: look it up as the contract says; "-" is standard input) and
  * environment (like environ; NULL: none). Checks all of it. */
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error);
-/* The same for commands that only look: no token is read or missed. without_repos: naming none is
- * fine, only the volume and the spec's name count (status). */
-int hfinit_load_to_look(hfinit *h, const char *file, const char *const *env, bool without_repos,
-                        hfinit_error *error);
+/* The same for commands that need less, or have other defaults; `as` is made of these. */
+enum {
+    HFINIT_WITHOUT_TOKEN = 1,  /* none is read or missed */
+    HFINIT_WITHOUT_REPOS = 2,  /* naming none is fine: only the volume and the spec's name count */
+    HFINIT_WITHOUT_TARGET = 4, /* naming none is fine */
+    HFINIT_WITHOUT_FILE = 8,   /* no spec file is looked up */
+    HFINIT_HOME_CACHE = 16,    /* layout cache: the default target is huggingface_hub's own cache */
+};
+int hfinit_load_as(hfinit *h, const char *file, const char *const *env, unsigned as,
+                   hfinit_error *error);
 
 /* Makes the volume match. 0 done or already there; -1 with error filled. */
 int hfinit_run(hfinit *h, hfinit_error *error);
@@ -89,6 +119,20 @@ typedef struct hfinit_plan {
 int  hfinit_make_plan(hfinit *h, hfinit_plan *plan, hfinit_error *error);
 void hfinit_plan_release(hfinit_plan *plan);
 
+/* The selected files of each repo, in the order of their paths. Touches nothing. Texts are lent. */
+typedef struct hfinit_file {
+    const char *repo, *path;
+    const char *kind; /* "git", "lfs", "xet" */
+    const char *hash; /* hex: sha256 of lfs and xet files, else the git blob id */
+    uint64_t    bytes;
+} hfinit_file;
+typedef void hfinit_file_fn(const hfinit_file *file, void *user);
+int          hfinit_list(hfinit *h, hfinit_file_fn *visit, void *user, hfinit_error *error);
+
+/* After a run: the absolute folder in which a reader finds repo i (0, 1, …) of the spec; "" if it is
+ * not known. Lent until the next call or run. */
+const char *hfinit_folder(hfinit *h, size_t i);
+
 /* `validate -v`: each effective value with its origin, secrets redacted. */
 typedef void hfinit_setting_fn(const char *path, const char *value, const char *origin, void *user);
 int          hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hfinit_error *error);
@@ -98,6 +142,21 @@ int          hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hf
 int hfinit_read_status(hfinit *h, char **json, hfinit_error *error);
 /* The same for people. */
 int hfinit_status_text(hfinit *h, char **text, hfinit_error *error);
+
+/* Blocks until the marker of the loaded spec is on the volume, or, with `file`, until that file is
+ * published (below the target, or from the root). timeout_ms 0: for ever. 0; -1 with the writer's own
+ * failure once it has failed, exit code 33 after the timeout, 143 or 130 after hfinit_cancel. A failure
+ * that is there from the start counts only if another try cannot help. Needs no token. */
+int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *error);
+
+/* Hashes every file that the marker says is there; writes nothing. `bad` is told of each that is
+ * missing or different (texts lent, one call at a time, any thread). -1 with exit code 40 if there are
+ * any, 60 if there is no marker of this spec. Needs no token. */
+typedef void hfinit_bad_file_fn(const char *repo, const char *path, const char *what, void *user);
+int          hfinit_verify(hfinit *h, hfinit_bad_file_fn *bad, void *user, hfinit_error *error);
+/* A run that believes nothing it noted earlier: every file there is hashed, what is wrong is fetched
+ * again, at the commits that the marker names. */
+int hfinit_repair(hfinit *h, hfinit_error *error);
 
 /* One call per setting there is: path, type, variable, default, allowed words, help, example. */
 typedef void hfinit_each_fn(const char *const column[7], void *user);

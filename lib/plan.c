@@ -102,7 +102,7 @@ static bool is_named(const struct spec_list *files, struct str path)
 }
 
 /* `files` are wanted whatever the patterns say; without patterns they are all that is wanted. */
-static bool is_selected(const struct spec_repo *repo, struct str path)
+bool plan_selects(const struct spec_repo *repo, struct str path)
 {
     if (is_named(&repo->files, path))
         return true;
@@ -195,7 +195,7 @@ static int add_sorted(struct plan *plan, size_t index, const struct hub_entry **
     repo->bytes = 0;
     repo->listed = (size_t)kept;
     for (size_t i = 0; i < (size_t)kept; i++) {
-        if (!is_selected(repo->spec, sorted[i]->path))
+        if (!plan_selects(repo->spec, sorted[i]->path))
             continue;
         if (__builtin_add_overflow(repo->bytes, sorted[i]->size_bytes, &repo->bytes))
             return err_set(err, ERR_BAD_ANSWER, "the sizes in the listing add up to nonsense");

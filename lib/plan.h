@@ -47,6 +47,9 @@ struct plan {
 void plan_init(struct plan *plan, const struct spec *spec);
 void plan_release(struct plan *plan);
 
+/* Do files, allow and ignore of the repo's spec want this path? */
+bool plan_selects(const struct spec_repo *repo, struct str path);
+
 /* Adds the selected files of one repo; the entries must outlive the plan. Checks the whole listing, selected or not, for names that
  * cannot live side by side.
  *   errors  ERR_UNSAFE_NAME (same path twice with different content, a file where a folder must

@@ -52,6 +52,9 @@ void report_marker(const struct report_run *run, int64_t wall_ms, struct buf *ou
 int report_read_marker(struct str text, const char *spec_digest, struct report_repo *repo,
                        size_t repo_count);
 
+/* Is it a marker of this spec (NULL: of any)? */
+bool report_marker_is_of(struct str text, const char *spec_digest);
+
 /* For Kubernetes and for the last line. `run` and `view` may be NULL (the spec was never read);
  * `err` NULL or of kind ERR_NONE means success.
  * One JSON object of at most 3 KiB, `message` first. */

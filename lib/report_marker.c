@@ -145,3 +145,17 @@ int report_read_marker(struct str text, const char *spec_digest, struct report_r
     json_free(root);
     return is_ours;
 }
+
+bool report_marker_is_of(struct str text, const char *spec_digest)
+{
+    struct json *root = NULL;
+    struct err   ignored;
+    bool         is;
+
+    if (json_parse(text, &root, &ignored))
+        return false;
+    is = json_is_object(root) && member_is(root, "schema", MARKER_SCHEMA) &&
+         (!spec_digest || member_is(root, "specDigest", spec_digest));
+    json_free(root);
+    return is;
+}

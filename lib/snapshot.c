@@ -65,6 +65,7 @@ static int open_store(struct snapshot *s, bool read_only, struct err *err)
         .drop_cache = s->spec->page_cache == SPEC_CACHE_DROP,
         .disable_symlinks = s->spec->disable_symlinks,
         .read_only = read_only,
+        .rehash = s->config.rehash,
         .clock = s->config.clock,
         .log = s->config.log,
     };
@@ -88,7 +89,7 @@ static int open_volume(struct snapshot *s, struct err *err)
     return open_store(s, true, &ignored) ? -1 : 0;
 }
 
-static int enter_volume(struct snapshot *s, struct err *err)
+int snapshot_enter_volume(struct snapshot *s, struct err *err)
 {
     if (open_volume(s, err))
         return -1;
@@ -172,9 +173,19 @@ static int is_complete_already(struct snapshot *s, struct err *err)
     return rc;
 }
 
+/* Who repairs a volume wants what it had, not what a branch has become meanwhile. Always 0. */
+static int stay_at_marker(struct snapshot *s, struct err *err)
+{
+    if (snapshot_read_marker(s, err) > 0)
+        for (size_t i = 0; i < s->spec->repo_count; i++)
+            memcpy(s->repo[i].listing.commit, s->report_repo[i].commit,
+                   sizeof(s->repo[i].listing.commit));
+    return 0;
+}
+
 /* --- the long way --- */
 
-static int resolve_and_plan(struct snapshot *s, struct err *err)
+int snapshot_resolve_and_plan(struct snapshot *s, struct err *err)
 {
     progress_enter(s->progress, PHASE_RESOLVING);
     if (snapshot_resolve(s, true, err))
@@ -186,7 +197,7 @@ static int resolve_and_plan(struct snapshot *s, struct err *err)
     return 0;
 }
 
-static void count_plan(struct snapshot *s)
+void snapshot_count_plan(struct snapshot *s)
 {
     progress_replan(s->progress);
     for (size_t k = 0; k < s->plan.file_count; k++) {
@@ -370,7 +381,7 @@ static int resolve_and_judge(struct snapshot *s, struct err *err)
 {
     struct err ignored;
 
-    if (resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err))
+    if (snapshot_resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err))
         return snapshot_remove_marker(s, err) || snapshot_remove_false_markers(s, err) ? -1 : 0;
     if (!marker_holds(s))
         snapshot_remove_marker(s, &ignored);
@@ -436,7 +447,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     waited = snapshot_take_leases(s, err);
     if (waited < 0)
         return give_up_lease(s, err);
-    if (waited) {
+    if (waited && !s->config.rehash) {
         int rc = is_complete_already(s, err);
         if (rc != 0)
             return rc < 0 ? -1 : 0;
@@ -449,7 +460,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     if (snapshot_adopt(s, err))
         return -1;
     plan_find_same(&s->plan);
-    count_plan(s);
+    snapshot_count_plan(s);
     sweep(s);
     if (snapshot_check_space(s, err))
         return -1;
@@ -515,14 +526,14 @@ static int run(struct snapshot *s, struct err *err)
     int rc;
 
     log_start(s);
-    if (enter_volume(s, err))
+    if (snapshot_enter_volume(s, err))
         return -1;
     snapshot_fill_report(s);
     snapshot_learn_whose_status(s);
     snapshot_write_status(s, NULL);
     if (wait_start_jitter(s, err))
         return -1;
-    rc = is_complete_already(s, err);
+    rc = s->config.rehash ? stay_at_marker(s, err) : is_complete_already(s, err);
     if (rc == 0)
         rc = make_it_match(s, err);
     if (rc < 0) {
@@ -545,49 +556,7 @@ int snapshot_run(struct snapshot *s, struct err *err)
     if (s->store)
         snapshot_fill_report(s);
     snapshot_write_status(s, rc ? err : NULL);
+    snapshot_tell_progress(s);
     snapshot_drop_leases(s);
     return rc;
-}
-
-int snapshot_plan(struct snapshot *s, struct err *err)
-{
-    if (enter_volume(s, err) || resolve_and_plan(s, err))
-        return -1;
-    for (size_t k = 0; k < s->plan.file_count; k++) /* nobody hashes for a plan */
-        if (s->plan.file[k].state == PLAN_UNKNOWN)
-            s->plan.file[k].state = PLAN_PRESENT;
-    plan_find_same(&s->plan);
-    count_plan(s);
-    snapshot_fill_report(s);
-    if (snapshot_failure(s, err))
-        return -1;
-    return snapshot_check_space(s, err);
-}
-
-const struct report_run *snapshot_report(struct snapshot *s)
-{
-    return &s->report;
-}
-
-const struct progress_view *snapshot_view(struct snapshot *s)
-{
-    progress_view_release(&s->view);
-    progress_look(s->progress, &s->view);
-    return &s->view;
-}
-
-const struct plan *snapshot_planned(const struct snapshot *s)
-{
-    return &s->plan;
-}
-
-const struct err *snapshot_repo_error(const struct snapshot *s, size_t repo)
-{
-    return s->repo[repo].failed ? &s->repo[repo].err : NULL;
-}
-
-const struct snapshot_volume *snapshot_volumes(const struct snapshot *s, size_t *count)
-{
-    *count = s->volume_count;
-    return s->volume;
 }

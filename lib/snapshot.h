@@ -18,10 +18,15 @@ struct snapshot_config {
     const char       *version;
     bool              log_is_json;
     void (*on_volume)(int fd, void *user); /* the target's folder is open; may be NULL */
-    void        *on_volume_user;
+    void *on_volume_user;
+    bool  draws_bars; /* somebody draws what on_progress says: no heartbeat lines */
+    /* Ten times a second while the run ticks, and once when it is over; may be NULL. */
+    void (*on_progress)(const struct progress_view *view, void *user);
+    void        *on_progress_user;
     int          stop_fd;   /* readable when the run should stop; -1 none */
     _Atomic int *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
-    bool         read_only; /* plan: nothing is created or changed */
+    bool         read_only; /* plan, verify: nothing is created or changed */
+    bool         rehash;    /* repair: every file there is hashed, whatever is known of it */
 };
 
 int  snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err);
@@ -34,6 +39,18 @@ int snapshot_run(struct snapshot *s, struct err *err);
 /* Resolves and looks, changes nothing (read_only). -1 with the first failure, or ERR_DISK_FULL if it
  * would not fit; what is known is in the views below all the same. */
 int snapshot_plan(struct snapshot *s, struct err *err);
+
+/* Resolves and lists, by the Hub alone: no volume is looked at. The listings are in snapshot_listing.
+ * -1 with the first failure. */
+int snapshot_list(struct snapshot *s, struct err *err);
+/* All files of a repo, selected or not; NULL if it failed. Lent. */
+const struct hub_listing *snapshot_listing(const struct snapshot *s, size_t repo);
+
+/* Hashes what the marker says is there (read_only). `bad` is told of each file that is not what it should
+ * be, one call at a time. -1 with ERR_INTEGRITY if there is any, ERR_OFFLINE (incomplete) if there is no
+ * marker of this spec. */
+typedef void snapshot_bad_fn(const char *repo, struct str path, const char *what, void *user);
+int          snapshot_verify(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err);
 
 /* For whoever tells the outcome; lent until the next call or the end. */
 const struct report_run    *snapshot_report(struct snapshot *s);

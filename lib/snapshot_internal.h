@@ -3,6 +3,8 @@
  *   snapshot.c          the story
  *   snapshot_resolve.c  which commit, which files: the Hub, else what the volume knows
  *   snapshot_look.c     what is there already, what is missing, does it fit
+ *   snapshot_ask.c      plans, listings, verifying; nothing is changed
+ *   snapshot_hash.c     reading files from end to end: to adopt them, to verify them
  *   snapshot_state.c    what others see: status, marker, heartbeat, env file; the tick
  *   snapshot_lease.c    waiting for other writers */
 #ifndef HFI_SNAPSHOT_INTERNAL_H
@@ -45,7 +47,7 @@ struct snapshot {
     struct err             read_only_err;
     bool                   status_warned;
     bool                   status_is_theirs; /* the status file tells of the one we wait for */
-    uint64_t               started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms;
+    uint64_t               started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms, drawn_at_ms;
     bool                   http_ready;
 };
 
@@ -53,6 +55,16 @@ static inline bool snapshot_is_cache(const struct snapshot *s)
 {
     return s->spec->layout == SPEC_LAYOUT_CACHE;
 }
+
+static inline struct store_file snapshot_store_file(const struct plan_file *f)
+{
+    return (struct store_file){f->path, f->size_bytes, f->digest};
+}
+
+/* snapshot.c */
+int  snapshot_enter_volume(struct snapshot *s, struct err *err);
+int  snapshot_resolve_and_plan(struct snapshot *s, struct err *err);
+void snapshot_count_plan(struct snapshot *s); /* into the progress */
 
 /* snapshot_resolve.c */
 /* Commits of all repos that are not known yet, and with `trees` their listings too. */
@@ -69,12 +81,16 @@ bool snapshot_failure(const struct snapshot *s, struct err *err);
 /* snapshot_look.c */
 int snapshot_make_plan(struct snapshot *s, struct err *err); /* all listed repos */
 int snapshot_look(struct snapshot *s, struct err *err);      /* fills the states of the plan */
-int snapshot_adopt(struct snapshot *s, struct err *err);     /* hashes what nobody proved yet */
 int snapshot_check_space(struct snapshot *s, struct err *err);
 /* A failure for lack of space: was it inodes? */
 void snapshot_explain_full(struct snapshot *s, struct err *err);
 /* Is every file of this repo there, by names and metadata alone? 1, 0, -1. */
 int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err);
+
+/* snapshot_hash.c */
+int snapshot_adopt(struct snapshot *s, struct err *err); /* hashes what nobody proved yet */
+/* See snapshot_verify; the volume is open. */
+int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err);
 
 /* snapshot_state.c */
 void snapshot_init_report(struct snapshot *s);
@@ -82,6 +98,7 @@ void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
 int  snapshot_tick(void *user, struct err *err);
 void snapshot_learn_whose_status(struct snapshot *s); /* before the first write */
 void snapshot_write_status(struct snapshot *s, const struct err *err);
+void snapshot_tell_progress(struct snapshot *s); /* to whoever draws it */
 /* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */
 int snapshot_read_marker(struct snapshot *s, struct err *err);
 int snapshot_write_marker(struct snapshot *s, struct err *err);

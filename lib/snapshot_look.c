@@ -1,10 +1,8 @@
 /* snapshot_look.c: what is on the volume already, what is missing, and does the rest fit? */
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cgroup.h"
 #include "snapshot_internal.h"
 
 int snapshot_make_plan(struct snapshot *s, struct err *err)
@@ -22,11 +20,6 @@ int snapshot_make_plan(struct snapshot *s, struct err *err)
     return 0;
 }
 
-static struct store_file store_file_of(const struct plan_file *f)
-{
-    return (struct store_file){f->path, f->size_bytes, f->digest};
-}
-
 int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
 {
     const struct plan_repo *repo = &s->plan.repo[i];
@@ -34,7 +27,7 @@ int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
     if (repo->count == 0 || snapshot_open_repo(s, i, err))
         return repo->count == 0 ? 0 : -1;
     for (size_t k = repo->first; k < repo->first + repo->count; k++) {
-        struct store_file file = store_file_of(&s->plan.file[k]);
+        struct store_file file = snapshot_store_file(&s->plan.file[k]);
         struct store_view view;
 
         if (store_look(s->repo[i].store, &file, &view, err))
@@ -53,7 +46,7 @@ static int look_at_repo(struct snapshot *s, size_t i, struct err *err)
         return -1;
     for (size_t k = repo->first; k < repo->first + repo->count; k++) {
         struct plan_file *f = &s->plan.file[k];
-        struct store_file file = store_file_of(f);
+        struct store_file file = snapshot_store_file(f);
         struct store_view view;
 
         if (store_look(s->repo[i].store, &file, &view, err))
@@ -77,127 +70,6 @@ int snapshot_look(struct snapshot *s, struct err *err)
             snapshot_repo_fails(s, i, &why);
     }
     return 0;
-}
-
-/* --- proving what somebody else put there --- */
-
-struct adopter {
-    struct snapshot *s;
-    pthread_mutex_t  lock;
-    size_t           next;    /* index into plan.file */
-    size_t           running; /* threads */
-    bool             stop;
-};
-
-static int on_hashed(void *user, uint64_t n)
-{
-    struct adopter *a = user;
-    int             stop;
-
-    (void)n;
-    pthread_mutex_lock(&a->lock);
-    stop = a->stop;
-    pthread_mutex_unlock(&a->lock);
-    return stop;
-}
-
-static struct plan_file *next_unproven(struct adopter *a)
-{
-    struct plan      *plan = &a->s->plan;
-    struct plan_file *f = NULL;
-
-    pthread_mutex_lock(&a->lock);
-    while (!a->stop && !f && a->next < plan->file_count) {
-        f = &plan->file[a->next++];
-        if (f->state != PLAN_UNKNOWN || !f->is_mine || a->s->repo[f->repo].failed)
-            f = NULL;
-    }
-    pthread_mutex_unlock(&a->lock);
-    return f;
-}
-
-static void *adopt_main(void *arg)
-{
-    struct adopter   *a = arg;
-    struct plan_file *f;
-
-    while ((f = next_unproven(a)) != NULL) {
-        struct store_file file = store_file_of(f);
-        struct err        err;
-        int               rc = store_adopt(a->s->repo[f->repo].store, &file,
-                                           a->s->spec->verify == SPEC_VERIFY_ALWAYS, on_hashed, a, &err);
-
-        f->have_bytes = 0;
-        f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
-        if (rc == 0)
-            log_write(a->s->config.log, LOG_WARN,
-                      "a file on the volume does not match its hash and is fetched again",
-                      LOG_TEXT("file", f->path));
-    }
-    pthread_mutex_lock(&a->lock);
-    a->running--;
-    pthread_mutex_unlock(&a->lock);
-    return NULL;
-}
-
-static size_t count_unproven(const struct plan *plan)
-{
-    size_t count = 0;
-
-    for (size_t k = 0; k < plan->file_count; k++)
-        count += plan->file[k].state == PLAN_UNKNOWN && plan->file[k].is_mine;
-    return count;
-}
-
-/* One file may take minutes: until the last is done the run's clock must tick on. */
-static int wait_for_adopters(struct adopter *a, struct err *err)
-{
-    for (;;) {
-        size_t running;
-
-        pthread_mutex_lock(&a->lock);
-        running = a->running;
-        pthread_mutex_unlock(&a->lock);
-        if (running == 0)
-            return 0;
-        if (snapshot_sleep(a->s, 50, err)) {
-            pthread_mutex_lock(&a->lock);
-            a->stop = true;
-            pthread_mutex_unlock(&a->lock);
-            return -1;
-        }
-    }
-}
-
-int snapshot_adopt(struct snapshot *s, struct err *err)
-{
-    enum { THREADS_MAX = 4 };
-    struct adopter a = {.s = s};
-    pthread_t      thread[THREADS_MAX];
-    size_t         unproven = count_unproven(&s->plan), threads = cgroup_cpus(), started = 0;
-    int            rc;
-
-    if (unproven == 0)
-        return 0;
-    progress_enter(s->progress, PHASE_VERIFYING);
-    log_write(s->config.log, LOG_INFO, "hashing files that others put on the volume",
-              LOG_NUM("files", unproven));
-    pthread_mutex_init(&a.lock, NULL);
-    if (threads > THREADS_MAX)
-        threads = THREADS_MAX;
-    pthread_mutex_lock(&a.lock); /* none ends before all are counted */
-    while (started < threads && started < unproven &&
-           pthread_create(&thread[started], NULL, adopt_main, &a) == 0)
-        started++;
-    a.running = started ? started : 1;
-    pthread_mutex_unlock(&a.lock);
-    if (started == 0)
-        adopt_main(&a);
-    rc = wait_for_adopters(&a, err);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
-    pthread_mutex_destroy(&a.lock);
-    return rc;
 }
 
 /* --- space --- */

@@ -97,6 +97,8 @@ int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err)
     int              rc;
 
     hub_listing_release(&run->listing.files);
+    if (!s->store) /* nobody wants to know of a volume */
+        return 0;
     if (snapshot_open_repo(s, i, err))
         return -1;
     rc = store_read_tree(run->store, add_tree_entry, &run->listing.files, err);
@@ -119,6 +121,8 @@ static int resolve_from_volume(struct snapshot *s, size_t i, struct err *err)
     int                       rc;
 
     if (!has_commit(s, i)) {
+        if (!s->store)
+            return 0;
         rc = store_local_commit(s->store, &options, run->listing.commit, err);
         if (rc <= 0)
             return rc;

@@ -13,6 +13,7 @@ enum {
     STATUS_EVERY_MS = 1000,
     HEARTBEAT_EVERY_MS = 10 * 1000,
     LEASE_EVERY_MS = 5 * 1000,
+    DRAW_EVERY_MS = 100,
     MARKER_MAX = 16 * 1024 * 1024,
     STATUS_MAX = 1024 * 1024,
 };
@@ -118,10 +119,18 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
     buf_release(&text);
 }
 
+void snapshot_tell_progress(struct snapshot *s)
+{
+    if (!s->config.on_progress)
+        return;
+    look(s);
+    s->config.on_progress(&s->view, s->config.on_progress_user);
+}
+
 static void heartbeat(struct snapshot *s)
 {
     s->heartbeat_at_ms = clock_now_ms(&s->config.clock);
-    if (s->config.read_only || s->spec->progress == SPEC_PROGRESS_NONE)
+    if (s->config.read_only || s->config.draws_bars || s->spec->progress == SPEC_PROGRESS_NONE)
         return;
     look(s);
     report_log_heartbeat(s->config.log, &s->view, s->config.log_is_json);
@@ -199,6 +208,10 @@ int snapshot_tick(void *user, struct err *err)
     }
     if (now_ms - s->status_at_ms >= STATUS_EVERY_MS)
         snapshot_write_status(s, NULL);
+    if (s->config.on_progress && now_ms - s->drawn_at_ms >= DRAW_EVERY_MS) {
+        s->drawn_at_ms = now_ms;
+        snapshot_tell_progress(s);
+    }
     if (now_ms - s->heartbeat_at_ms >= HEARTBEAT_EVERY_MS)
         heartbeat(s);
     return 0;

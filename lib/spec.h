@@ -133,6 +133,7 @@ struct spec_source {
                          * completion index, is neither read nor missed */
     bool without_repos;  /* status, wait, prune: naming no repo is fine */
     bool without_target; /* ls: neither is naming no target; it is empty then */
+    bool without_file;   /* download: no file is looked up; `file` still counts */
     bool home_cache; /* download: layout cache without target may use ~/.cache/huggingface/hub */
 };
 

@@ -21,14 +21,12 @@ static int check_promises(struct spec_draft *d)
         {"metrics.listen", spec->metrics_listen.len > 0, "read NAME.status.json"},
         {"metrics.file", spec->metrics_file.len > 0, "read NAME.status.json"},
         {"metrics.push", spec->metrics_push.len > 0, "read NAME.status.json"},
-        {"progress", spec->progress == SPEC_PROGRESS_BARS, "choose lines"},
     };
 
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
         if (later[i].wanted)
             return spec_fail(d, spec_place_of(d, later[i].path),
-                             "%s%s: not in this version yet; leave it out, or %s", later[i].path,
-                             strcmp(later[i].path, "progress") == 0 ? ": bars" : "",
+                             "%s: not in this version yet; leave it out, or %s", later[i].path,
                              later[i].instead);
     return 0;
 }

@@ -307,6 +307,8 @@ int spec_take_file(struct spec_draft *d)
                          source->file.len ? arena_strdup(d->arena, source->file) : "spec");
     if (source->file.len)
         return take_path(d, source->file, false);
+    if (source->without_file)
+        return 0;
     if (file.p && yaml.p)
         return err_set(d->err, ERR_SPEC,
                        "HF_INIT_SPEC and HF_INIT_SPEC_YAML are both set; only one can be the spec");

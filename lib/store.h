@@ -38,6 +38,7 @@ struct store_options {
     uint64_t             memory_bytes;     /* what limits us, page cache included; 0: nothing */
     bool                 disable_symlinks; /* layout cache without links */
     bool                 read_only;        /* plan, verify: create and change nothing */
+    bool                 rehash;           /* what was verified before is verified again */
     const char          *boot_id; /* NULL: this kernel's; a test says another one to be a reboot */
     enum store_lock_mode lock_mode;
     struct clock         clock;
@@ -111,6 +112,11 @@ int store_look(struct store_repo *repo, const struct store_file *file, struct st
  * on_bytes(user, n) reports progress and may return non-zero to stop (ERR_TERMINATED). */
 int store_adopt(struct store_repo *repo, const struct store_file *file, bool hash,
                 int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
+
+/* Hashes what a reader of the file opens, whatever the inventory says of it; also on a read-only
+ * volume. 1 right; 0 wrong, err says how ("missing", "has another size", …); -1 error. on_bytes as above. */
+int store_verify(struct store_repo *repo, const struct store_file *file,
+                 int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
 
 /* Opens the file's partial: our own, a dead instance's (taken over by rename), or a new one,
  * allocated to full size. `done` tells which ranges count. */

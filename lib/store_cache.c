@@ -35,8 +35,7 @@ static void blob_path(struct store_repo *repo, const struct store_file *file, st
     add_blob(file, path);
 }
 
-static void snapshot_path(const struct store_repo *repo, const struct store_file *file,
-                          struct buf *path)
+static void snapshot_path(struct store_repo *repo, const struct store_file *file, struct buf *path)
 {
     buf_clear(path);
     buf_add_str(path, STR("snapshots/"));
@@ -414,6 +413,7 @@ const struct store_layout store_layout_cache = {
     .look = look,
     .content = content,
     .final = blob_path,
+    .reader = snapshot_path,
     .expose = expose,
     .finish = finish,
     .is_finished = is_finished,

@@ -157,6 +157,7 @@ const struct store_layout store_layout_dir = {
     .look = look,
     .content = content,
     .final = final_path,
+    .reader = final_path,
     .expose = expose,
     .finish = finish,
     .is_finished = is_finished,

@@ -96,6 +96,8 @@ struct store_layout {
                    struct err *err);
     /* The path that publishing gives the bytes. */
     void (*final)(struct store_repo *repo, const struct store_file *file, struct buf *path);
+    /* The path that a reader opens. */
+    void (*reader)(struct store_repo *repo, const struct store_file *file, struct buf *path);
     /* Makes verified bytes at `path` visible to readers: metadata, links. `fresh`: the bytes were
      * put there by us and nobody else knows them yet. */
     int (*expose)(struct store_repo *repo, const struct store_file *file, const char *path,

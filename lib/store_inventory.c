@@ -108,8 +108,15 @@ int64_t inventory_mtime_ns(const struct stat *st)
 bool inventory_proves(const struct inventory_entry *entry, const struct stat *st,
                       const struct digest *digest)
 {
-    return entry && S_ISREG(st->st_mode) && entry->size_bytes == (uint64_t)st->st_size &&
+    return entry && !entry->doubted && S_ISREG(st->st_mode) &&
+           entry->size_bytes == (uint64_t)st->st_size &&
            entry->mtime_ns == inventory_mtime_ns(st) && digest_equal(&entry->digest, digest);
+}
+
+void inventory_doubt(struct inventory *inv)
+{
+    for (size_t i = 0; i < inv->entry_count; i++)
+        inv->entry[i].doubted = true;
 }
 
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit)

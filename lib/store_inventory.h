@@ -24,8 +24,9 @@ struct inventory_entry {
     uint64_t      size_bytes;
     int64_t       mtime_ns;
     struct digest digest;
-    uint32_t      commit; /* index in inventory.commit; 0: none */
-    bool          seen;   /* asked for in this run, and there */
+    uint32_t      commit;  /* index in inventory.commit; 0: none */
+    bool          seen;    /* asked for in this run, and there */
+    bool          doubted; /* proves nothing until it is noted anew */
 };
 
 struct inventory_ref {
@@ -80,7 +81,9 @@ struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
                                       const char *commit);
 bool                    inventory_proves(const struct inventory_entry *entry, const struct stat *st,
                                          const struct digest *digest);
-int64_t                 inventory_mtime_ns(const struct stat *st);
+/* From now on no entry proves anything until it is put again. */
+void    inventory_doubt(struct inventory *inv);
+int64_t inventory_mtime_ns(const struct stat *st);
 
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit);
 /* From now on the folder holds `commit`, and nothing else, for the revision. */

@@ -110,6 +110,8 @@ int store_repo_open(struct store *store, const struct store_repo_options *option
         store_repo_close(repo);
         return -1;
     }
+    if (store->options.rehash)
+        inventory_doubt(&repo->inventory);
     pthread_mutex_lock(&store->lock);
     name_set_add(&store->repo_key, repo->key);
     pthread_mutex_unlock(&store->lock);

@@ -28,12 +28,17 @@ static int set_level(struct app *app, hfinit_error *error)
     return verbose ? hfinit_set(app->h, "log-level", "debug", error) : 0;
 }
 
+bool app_has_setting(const struct app *app, const char *key)
+{
+    return names_setting(app->args, key);
+}
+
 bool app_is_usage(const hfinit_error *error)
 {
     return error->reason && strcmp(error->reason, "Usage") == 0;
 }
 
-int app_load(struct app *app, enum app_load_for what, hfinit_error *error)
+int app_load(struct app *app, unsigned as, hfinit_error *error)
 {
     const struct args *args = app->args;
     const char *const *env = (const char *const *)environ;
@@ -55,9 +60,7 @@ int app_load(struct app *app, enum app_load_for what, hfinit_error *error)
         }
         return -1;
     }
-    if (what == APP_TO_ASK)
-        return hfinit_load(app->h, args->spec_file, env, error);
-    return hfinit_load_to_look(app->h, args->spec_file, env, what == APP_TO_LOOK_AT_VOLUME, error);
+    return hfinit_load_as(app->h, args->spec_file, env, as, error);
 }
 
 int app_exit_code(const hfinit_error *error)

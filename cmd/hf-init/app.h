@@ -16,10 +16,10 @@ struct app {
 /* The commands, in the order of the overview. Ends with a NULL name; the first is the default. */
 extern const struct command app_commands[];
 
-/* Hands the settings of the command line over and reads the spec. 0 or -1. APP_TO_LOOK: for
- * commands that ask the Hub nothing, and so need no token; AT_VOLUME: nor any repos. */
-enum app_load_for { APP_TO_ASK, APP_TO_LOOK, APP_TO_LOOK_AT_VOLUME };
-int  app_load(struct app *app, enum app_load_for what, hfinit_error *error);
+/* Hands the settings of the command line over and reads the spec. `as`: HFINIT_WITHOUT_…. 0 or -1. */
+int app_load(struct app *app, unsigned as, hfinit_error *error);
+/* Was this setting given on the command line? */
+bool app_has_setting(const struct app *app, const char *key);
 bool app_is_usage(const hfinit_error *error);
 /* Never 0: an error without a code is a bug. */
 int app_exit_code(const hfinit_error *error);
@@ -28,10 +28,18 @@ int app_fail(struct app *app, const hfinit_error *error);
 /* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
 
+/* Makes and prints the plan of the loaded spec; returns the exit code. */
+int app_show_plan(struct app *app);
+
 int command_run(struct app *app);
 int command_plan(struct app *app);
 int command_validate(struct app *app);
 int command_status(struct app *app);
+int command_download(struct app *app);
+int command_ls(struct app *app);
+int command_wait(struct app *app);
+int command_verify(struct app *app);
+int command_completion(struct app *app);
 int command_version(struct app *app);
 int command_help(struct app *app);
 

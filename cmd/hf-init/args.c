@@ -9,7 +9,8 @@
 enum { WORD_MAX = 64 };
 
 static const char *const our_options[] = {"spec",  "json",    "dry-run", "help",
-                                          "quiet", "verbose", "version", NULL};
+                                          "quiet", "verbose", "version", "timeout",
+                                          "file",  "repair",  NULL};
 
 int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
 {
@@ -147,7 +148,8 @@ static const char *take_value(struct reader *r, const char *equals, bool is_swit
 static void add_setting(struct reader *r, const char *name, size_t len, const char *equals)
 {
     struct args *out = r->out;
-    char        *key = strndup(name, len);
+    /* As `hf` calls it. */
+    char *key = is_named(name, len, "repo-type") ? strdup("type") : strndup(name, len);
 
     if (!key)
         abort();
@@ -168,6 +170,21 @@ static bool *our_switch(struct args *out, const char *name, size_t len)
         return &out->json;
     if (is_named(name, len, "dry-run"))
         return &out->dry_run;
+    if (is_named(name, len, "repair"))
+        return &out->repair;
+    if (is_named(name, len, "force-download"))
+        return &out->force;
+    return NULL;
+}
+
+static const char **our_text(struct args *out, const char *name, size_t len)
+{
+    if (is_named(name, len, "spec"))
+        return &out->spec_file;
+    if (is_named(name, len, "timeout"))
+        return &out->timeout;
+    if (is_named(name, len, "file"))
+        return &out->file;
     return NULL;
 }
 
@@ -183,9 +200,10 @@ static int refuse_token(hfinit_error *error)
 
 static int read_long(struct reader *r, const char *name)
 {
-    const char *equals = strchr(name, '=');
-    size_t      len = equals ? (size_t)(equals - name) : strlen(name);
-    bool       *on = our_switch(r->out, name, len);
+    const char  *equals = strchr(name, '=');
+    size_t       len = equals ? (size_t)(equals - name) : strlen(name);
+    bool        *on = our_switch(r->out, name, len);
+    const char **text;
 
     if (is_named(name, len, "version")) {
         r->out->command = args_find_command(r->commands, "version");
@@ -199,11 +217,15 @@ static int read_long(struct reader *r, const char *name)
         *on = true;
         return 0;
     }
-    if (is_named(name, len, "spec")) {
-        r->out->spec_file = take_value(r, equals, false);
-        if (!r->out->spec_file || !r->out->spec_file[0])
-            return args_usage(r->error, "--spec FILE, or --spec - for standard input",
-                              "--spec needs a value");
+    text = our_text(r->out, name, len);
+    if (text) {
+        *text = take_value(r, equals, false);
+        if (!*text || !(*text)[0])
+            return args_usage(r->error,
+                              is_named(name, len, "spec")
+                                  ? "--spec FILE, or --spec - for standard input"
+                                  : "write it as --OPTION VALUE",
+                              "--%.*s needs a value", (int)len, name);
         return 0;
     }
     add_setting(r, name, len, equals);
@@ -256,6 +278,13 @@ static int check_fit(const struct args *args, hfinit_error *error)
         return args_usage(error, hint, "hf-init %s has no --json", command->name);
     if (args->dry_run && !(command->takes & ARGS_DRY_RUN))
         return args_usage(error, hint, "hf-init %s has no --dry-run", command->name);
+    if ((args->timeout || args->file) && !(command->takes & ARGS_WAIT))
+        return args_usage(error, hint, "hf-init %s has no --%s", command->name,
+                          args->timeout ? "timeout" : "file");
+    if (args->force && !(command->takes & ARGS_HF))
+        return args_usage(error, hint, "hf-init %s has no --force-download", command->name);
+    if (args->repair && !(command->takes & ARGS_REPAIR))
+        return args_usage(error, hint, "hf-init %s has no --repair", command->name);
     if (args->word_count && !(command->takes & ARGS_WORDS))
         return args_usage(error, hint, "hf-init %s takes no argument, but got \"%.80s\"",
                           command->name, args->word[0]);

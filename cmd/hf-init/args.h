@@ -15,12 +15,25 @@ enum command_id {
     COMMAND_PLAN,
     COMMAND_VALIDATE,
     COMMAND_STATUS,
+    COMMAND_LS,
+    COMMAND_DOWNLOAD,
+    COMMAND_WAIT,
+    COMMAND_VERIFY,
+    COMMAND_COMPLETION,
     COMMAND_VERSION,
     COMMAND_HELP,
     COMMAND_LATER, /* promised, but not in this version */
 };
 
-enum { ARGS_JSON = 1, ARGS_DRY_RUN = 2, ARGS_SETTINGS = 4, ARGS_WORDS = 8 };
+enum {
+    ARGS_JSON = 1,
+    ARGS_DRY_RUN = 2,
+    ARGS_SETTINGS = 4,
+    ARGS_WORDS = 8,
+    ARGS_WAIT = 16,
+    ARGS_REPAIR = 32,
+    ARGS_HF = 64
+};
 
 struct command {
     const char     *name;
@@ -39,8 +52,9 @@ struct args {
     const struct command *command;    /* NULL only if the word for it was unknown */
     bool                  by_default; /* no word said which */
     const char           *spec_file;  /* NULL: look it up */
-    bool                  help, quiet, verbose, json, dry_run;
-    struct args_setting  *setting; /* owned array */
+    bool                  help, quiet, verbose, json, dry_run, repair, force;
+    const char           *timeout, *file; /* of wait; NULL: not given */
+    struct args_setting  *setting;        /* owned array */
     size_t                setting_count;
     const char          **word; /* owned array; what is neither command nor option */
     size_t                word_count;

@@ -22,6 +22,7 @@ enum { /* how long a line may wait for room */
 void console_init(struct console *console, int fd)
 {
     *console = (struct console){.fd = fd, .is_terminal = isatty(fd) == 1};
+    bars_init(&console->bars, fd, console->is_terminal);
 }
 
 /* 1 room, 0 none in time, -1 nobody reads */
@@ -92,6 +93,7 @@ static void write_line(struct console *c, hfinit_level level, const char *line, 
         return;
     memcpy(copy, line, len);
     copy[len] = '\n';
+    bars_hide(&c->bars);
     if (c->dropped)
         own_up(c, len && line[0] == '{');
     /* Once it is stuck, only errors wait: else every line of a long run would. */
@@ -99,6 +101,7 @@ static void write_line(struct console *c, hfinit_level level, const char *line, 
         wait_ms = c->is_stuck ? 0 : OTHER_WAIT_MS;
     c->is_stuck = !write_whole(c, copy, len + 1, wait_ms);
     c->dropped += c->is_stuck ? 1 : 0;
+    bars_show(&c->bars);
     free(copy);
 }
 

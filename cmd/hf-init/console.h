@@ -5,14 +5,16 @@
 
 #include <stdbool.h>
 
+#include "bars.h"
 #include "hfinit.h"
 
 struct console {
-    int      fd;
-    bool     is_terminal;
-    bool     is_closed; /* nobody reads any more */
-    bool     is_stuck;  /* the last line found no room in time */
-    unsigned dropped;   /* lines since then; said when there is room again */
+    struct bars bars; /* around which lines are written, on a terminal */
+    int         fd;
+    bool        is_terminal;
+    bool        is_closed; /* nobody reads any more */
+    bool        is_stuck;  /* the last line found no room in time */
+    unsigned    dropped;   /* lines since then; said when there is room again */
 };
 
 void console_init(struct console *console, int fd);

@@ -74,6 +74,88 @@ static const char status_help[] =
     "  hf-init status --spec spec.yaml\n"
     "  kubectl exec POD -c CONTAINER -- hf-init status\n";
 
+static const char download_help[] =
+    "Usage: hf-init download REPO [FILE]... [OPTION]...\n"
+    "\n"
+    "Fetches one repo, or some files of it, with the arguments of `hf download`; so does `hf\n"
+    "download` where hf is a link to hf-init. The path is the last line on standard output: of the\n"
+    "file if one was named, else of the folder. FILE may end in / for a whole folder. REPO may be\n"
+    "hf://[datasets/|spaces/]ORG/NAME[@REVISION][/FILE]. Without --local-dir it goes into the cache\n"
+    "that huggingface_hub reads: HF_HUB_CACHE, HF_HOME or ~/.cache/huggingface.\n"
+    "\n"
+    "Options:\n"
+    "  --revision REVISION  branch, tag, commit or refs/pr/N; default main\n"
+    "  --repo-type TYPE     model, dataset or space\n"
+    "  --include PATTERN    only files that match; may be given several times\n"
+    "  --exclude PATTERN    but not those that match; may be given several times\n"
+    "  --local-dir DIR      plain files in this folder instead of the cache\n"
+    "  --cache-dir DIR      another cache\n"
+    "  --force-download     hash what is there already, and fetch what is wrong again\n"
+    "  --max-workers N      connections at most\n"
+    "  --token-file PATH    a file with the token; HF_TOKEN works as well\n"
+    "  --dry-run            show what would be fetched\n"
+    "  --json               {\"path\": …} instead of the path\n"
+    "  --NAME VALUE         any setting of a spec: --endpoint, --bandwidth 50MiB/s, …\n" COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init download Qwen/Qwen2.5-0.5B-Instruct\n"
+    "  hf-init download Qwen/Qwen2.5-0.5B-Instruct config.json --local-dir ./qwen\n"
+    "  hf-init download Qwen/Qwen2.5-0.5B-Instruct --include '*.json' --include '*.safetensors'\n";
+
+static const char ls_help[] =
+    "Usage: hf-init ls [REPO]... [--revision REVISION] [--type TYPE] [--NAME VALUE]... [--json]\n"
+    "\n"
+    "Lists the files of a repo: size, kind (git, lfs, xet), hash (sha256; of git files the blob's\n"
+    "id) and path. REPO is [datasets/|spaces/]ORG/NAME[@REVISION], also as hf://ORG/NAME; without\n"
+    "one, the repos of the spec. --allow and --ignore select. Touches nothing.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --revision REVISION  branch, tag, commit or refs/pr/N; default main\n"
+    "  --type TYPE          model, dataset or space; --repo-type means the same\n"
+    "  --json               one JSON object a line\n" COMMON_OPTIONS "\n"
+    "Examples:\n"
+    "  hf-init ls Qwen/Qwen2.5-0.5B-Instruct\n"
+    "  hf-init ls Qwen/Qwen2.5-0.5B-Instruct --allow '*.json' --json\n";
+
+static const char wait_help[] =
+    "Usage: hf-init wait [--spec FILE] [--NAME VALUE]... [--timeout DURATION] [--file PATH]\n"
+    "\n"
+    "Blocks until the volume is complete, or until one file of it is there, and says every ten\n"
+    "seconds how far the writer is. For containers that must not start before: a barrier of an\n"
+    "indexed Job, an init container beside a sidecar that downloads. Asks no Hub, needs no token.\n"
+    "\n"
+    "If the writer fails, its exit code is the one of wait. Exit code 33: not there in time.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --timeout DURATION   give up after so long: 30s, 5m, 2h; default: never\n"
+    "  --file PATH          wait for this file, below the target, instead of all\n" COMMON_OPTIONS
+    "\n"
+    "Examples:\n"
+    "  hf-init wait --spec spec.yaml --timeout 30m\n"
+    "  hf-init wait --target ./models --file qwen/config.json --timeout 5m\n";
+
+static const char verify_help[] =
+    "Usage: hf-init verify [--spec FILE] [--NAME VALUE]... [--repair]\n"
+    "\n"
+    "Reads every file that the marker says is there, compares its hash, and prints those that\n"
+    "differ or are missing, one a line. Works on a read-only mount and asks no Hub. Exit code 0:\n"
+    "all is as it was published; 40: it is not.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --repair             fetch what is wrong again, at the same commits\n" COMMON_OPTIONS "\n"
+    "Examples:\n"
+    "  hf-init verify --spec spec.yaml\n"
+    "  hf-init verify --spec spec.yaml --repair\n";
+
+static const char completion_help[] =
+    "Usage: hf-init completion bash|zsh|fish\n"
+    "\n"
+    "Prints a script that makes the shell complete commands, options and their words.\n"
+    "\n"
+    "Examples:\n"
+    "  source <(hf-init completion bash)\n"
+    "  hf-init completion fish > ~/.config/fish/completions/hf-init.fish\n";
+
 static const char version_help[] =
     "Usage: hf-init version [--json]\n"
     "\n"
@@ -100,13 +182,17 @@ const struct command app_commands[] = {
      plan_help},
     {"validate", COMMAND_VALIDATE, WISH, "check the spec without network", validate_help},
     {"status", COMMAND_STATUS, SHOW, "how far the run on a volume is; an exec probe", status_help},
+    {"download", COMMAND_DOWNLOAD, SHOW | ARGS_WORDS | ARGS_DRY_RUN | ARGS_HF,
+     "fetch one repo, as hf download does", download_help},
+    {"ls", COMMAND_LS, SHOW | ARGS_WORDS, "list the files of a repo", ls_help},
+    {"wait", COMMAND_WAIT, WISH | ARGS_WAIT, "block until the volume is complete", wait_help},
+    {"verify", COMMAND_VERIFY, WISH | ARGS_REPAIR, "hash what is there again, and repair it",
+     verify_help},
+    {"completion", COMMAND_COMPLETION, ARGS_WORDS, "a script for bash, zsh or fish",
+     completion_help},
     {"version", COMMAND_VERSION, ARGS_JSON, "version, libraries, date of the roots", version_help},
     {"help", COMMAND_HELP, ARGS_WORDS, "this overview, or the help of a command", help_help},
-    {"download", COMMAND_LATER, 0, NULL, later_help},
     {"storage-initializer", COMMAND_LATER, 0, NULL, later_help},
-    {"ls", COMMAND_LATER, 0, NULL, later_help},
-    {"verify", COMMAND_LATER, 0, NULL, later_help},
-    {"wait", COMMAND_LATER, 0, NULL, later_help},
     {"prune", COMMAND_LATER, 0, NULL, later_help},
     {NULL, COMMAND_LATER, 0, NULL, NULL},
 };

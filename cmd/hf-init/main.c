@@ -56,6 +56,11 @@ static int dispatch(struct app *app)
     case COMMAND_PLAN: return command_plan(app);
     case COMMAND_VALIDATE: return command_validate(app);
     case COMMAND_STATUS: return command_status(app);
+    case COMMAND_DOWNLOAD: return command_download(app);
+    case COMMAND_LS: return command_ls(app);
+    case COMMAND_WAIT: return command_wait(app);
+    case COMMAND_VERIFY: return command_verify(app);
+    case COMMAND_COMPLETION: return command_completion(app);
     case COMMAND_VERSION: return command_version(app);
     case COMMAND_HELP: return command_help(app);
     case COMMAND_LATER: break;
@@ -91,6 +96,8 @@ int main(int argc, char **argv)
     app.h = hfinit_new();
     hfinit_set_log(app.h, console_log, &console);
     hfinit_set_terminal(app.h, console.is_terminal);
+    if (console.bars.is_on)
+        hfinit_set_progress(app.h, bars_draw, &console.bars);
     hfinit_set_volume(app.h, sandbox_enter, app.h);
 
     if (args_parse(&args, app_commands, argc, argv, &error) == 0)
@@ -104,5 +111,6 @@ int main(int argc, char **argv)
         code = app_fail(&app, &error);
     args_release(&args);
     hfinit_free(app.h);
+    bars_release(&console.bars);
     return code;
 }

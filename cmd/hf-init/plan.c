@@ -176,15 +176,12 @@ static void print_json(const hfinit_plan *plan)
     print_number("bytesToFetch", plan->bytes_to_fetch, "}\n}\n");
 }
 
-int command_plan(struct app *app)
+int app_show_plan(struct app *app)
 {
     hfinit_error error = {0};
     hfinit_plan  plan = {0};
-    int          rc;
+    int          rc = hfinit_make_plan(app->h, &plan, &error);
 
-    if (app_load(app, APP_TO_ASK, &error) != 0)
-        return app_fail(app, &error);
-    rc = hfinit_make_plan(app->h, &plan, &error);
     if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */
         if (app->args->json)
             print_json(&plan);
@@ -193,4 +190,11 @@ int command_plan(struct app *app)
     }
     hfinit_plan_release(&plan);
     return rc ? app_fail(app, &error) : 0;
+}
+
+int command_plan(struct app *app)
+{
+    hfinit_error error = {0};
+
+    return app_load(app, 0, &error) != 0 ? app_fail(app, &error) : app_show_plan(app);
 }

@@ -14,7 +14,7 @@ static bool is_unconfigured(const struct args *args, const hfinit_error *error)
 int command_run(struct app *app)
 {
     hfinit_error error = {0};
-    bool         failed = app_load(app, APP_TO_ASK, &error) != 0;
+    bool         failed = app_load(app, 0, &error) != 0;
 
     if (failed) {
         if (is_unconfigured(app->args, &error))
@@ -58,7 +58,7 @@ int command_validate(struct app *app)
 {
     hfinit_error error = {0};
 
-    if (app_load(app, APP_TO_LOOK, &error) != 0)
+    if (app_load(app, HFINIT_WITHOUT_TOKEN, &error) != 0)
         return app_fail(app, &error);
     if (app->args->verbose && print_settings(app, &error) != 0)
         return app_fail(app, &error);

@@ -11,7 +11,7 @@ int command_status(struct app *app)
     char        *text = NULL;
     int          rc;
 
-    if (app_load(app, APP_TO_LOOK_AT_VOLUME, &error) != 0)
+    if (app_load(app, HFINIT_WITHOUT_TOKEN | HFINIT_WITHOUT_REPOS, &error) != 0)
         return app_fail(app, &error);
     memset(&error, 0, sizeof(error));
     rc = app->args->json ? hfinit_read_status(app->h, &text, &error)

@@ -150,7 +150,6 @@ static const struct {
     {"metrics to serve", "metrics: {listen: ':9464'}\n" HEAD, "not in this version yet"},
     {"metrics to a file", "metrics: {file: /f}\n" HEAD, "not in this version yet"},
     {"metrics to push", "metrics: {push: 'http://x/y'}\n" HEAD, "not in this version yet"},
-    {"bars", "progress: bars\n" HEAD, "not in this version yet"},
     {"an address without port", "metrics: {listen: localhost}\n" HEAD, "is not an address"},
     {"a push to nowhere", "metrics: {push: gateway}\n" HEAD, "not a URL"},
 

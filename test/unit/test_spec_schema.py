@@ -243,7 +243,6 @@ PARSER_ALONE = [
     base(metrics={"listen": ":9464"}),  # of the format, but not in this version
     base(metrics={"file": "/f"}),
     base(metrics={"push": "http://gateway:9091/x"}),
-    base(progress="bars"),
     base(shard={"index": 4, "count": 4}),
     base(timeouts={"stall": 0}),
     base(timeouts={"stall": "2h"}),

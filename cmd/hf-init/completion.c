@@ -1,0 +1,184 @@
+/* completion.c: `hf-init completion SHELL`: a script that makes the shell complete commands, options
+ * and the words they take, made from the same tables as everything else. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+
+enum shell { BASH, ZSH, FISH };
+
+/* "repos[].refAlias" is --ref-alias, "disk.reserve" is --disk-reserve. */
+static void flag_of(const char *path, char *out, size_t size)
+{
+    size_t n = 0;
+
+    if (strncmp(path, "repos[].", 8) == 0)
+        path += 8;
+    for (; *path && n + 2 < size; path++) {
+        if (isupper((unsigned char)*path))
+            out[n++] = '-';
+        out[n++] = *path == '.' ? '-' : (char)tolower((unsigned char)*path);
+    }
+    out[n] = '\0';
+}
+
+static bool takes_path(const char *flag)
+{
+    static const char *const ends[] = {"file", "dir", "target", "cert", "key", "message", NULL};
+    size_t                   len = strlen(flag);
+
+    for (size_t i = 0; ends[i]; i++)
+        if (len >= strlen(ends[i]) && strcmp(flag + len - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+/* In single quotes, for any of the three. */
+static void print_quoted(const char *text)
+{
+    putchar('\'');
+    for (; *text; text++)
+        if (*text == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*text);
+    putchar('\'');
+}
+
+static const struct {
+    const char *flag, *help;
+    bool        value;
+} options[] = {
+    {"spec", "the spec, YAML or JSON", true},
+    {"json", "print JSON", false},
+    {"dry-run", "print the plan and touch nothing", false},
+    {"timeout", "wait: give up after so long", true},
+    {"file", "wait: for this file", true},
+    {"repair", "verify: fetch what is wrong again", false},
+    {"quiet", "warnings and errors only", false},
+    {"verbose", "say more", false},
+    {"help", "how a command is used", false},
+};
+
+enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+
+/* The library lists them as people do, with commas. */
+static void print_words(const char *words)
+{
+    putchar('\'');
+    for (; *words; words++)
+        if (*words != ',')
+            putchar(*words);
+    putchar('\'');
+}
+
+/* --- bash and zsh, which reads the same script --- */
+
+static void print_flag_word(const char *const column[7], void *user)
+{
+    char flag[64];
+
+    (void)user;
+    flag_of(column[0], flag, sizeof(flag));
+    printf(" --%s", flag);
+}
+
+static void print_word_case(const char *const column[7], void *user)
+{
+    char flag[64];
+
+    (void)user;
+    flag_of(column[0], flag, sizeof(flag));
+    if (column[4][0]) {
+        printf("    --%s) words=", flag);
+        print_words(column[4]);
+        puts(" ;;");
+    } else if (strcmp(column[1], "bool") == 0)
+        printf("    --%s) words='true false' ;;\n", flag);
+    else if (takes_path(flag))
+        printf("    --%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", flag);
+}
+
+static void print_bash(enum shell shell)
+{
+    if (shell == ZSH)
+        fputs("autoload -Uz bashcompinit && bashcompinit\n", stdout);
+    fputs("_hf_init() {\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n"
+          "    COMPREPLY=()\n"
+          "    case $prev in\n"
+          "    --spec|--file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
+          stdout);
+    hfinit_each_setting(print_word_case, NULL);
+    fputs("    esac\n"
+          "    if [[ -z $words && $cur == -* ]]; then\n"
+          "        words='",
+          stdout);
+    for (int i = 0; i < OPTIONS; i++)
+        printf("%s--%s", i ? " " : "", options[i].flag);
+    hfinit_each_setting(print_flag_word, NULL);
+    fputs("'\n    elif [[ -z $words && $COMP_CWORD == 1 ]]; then\n        words='", stdout);
+    for (size_t i = 0; app_commands[i].name; i++)
+        if (app_commands[i].summary)
+            printf("%s%s", i ? " " : "", app_commands[i].name);
+    fputs("'\n    fi\n"
+          "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+          "}\n"
+          "complete -o default -F _hf_init hf-init\n",
+          stdout);
+}
+
+/* --- fish --- */
+
+static void print_fish_flag(const char *const column[7], void *user)
+{
+    char flag[64];
+
+    (void)user;
+    flag_of(column[0], flag, sizeof(flag));
+    printf("complete -c hf-init -l %s -d ", flag);
+    print_quoted(column[5]);
+    if (column[4][0]) {
+        fputs(" -xa ", stdout);
+        print_words(column[4]);
+    } else if (strcmp(column[1], "bool") == 0)
+        fputs(" -xa 'true false'", stdout);
+    else
+        fputs(takes_path(flag) ? " -rF" : " -x", stdout);
+    putchar('\n');
+}
+
+static void print_fish(void)
+{
+    for (size_t i = 0; app_commands[i].name; i++) {
+        if (!app_commands[i].summary)
+            continue;
+        printf("complete -c hf-init -n __fish_use_subcommand -f -a %s -d ", app_commands[i].name);
+        print_quoted(app_commands[i].summary);
+        putchar('\n');
+    }
+    for (int i = 0; i < OPTIONS; i++) {
+        printf("complete -c hf-init -l %s%s -d ", options[i].flag, options[i].value ? " -r" : "");
+        print_quoted(options[i].help);
+        putchar('\n');
+    }
+    hfinit_each_setting(print_fish_flag, NULL);
+}
+
+int command_completion(struct app *app)
+{
+    const char  *shell = app->args->word_count == 1 ? app->args->word[0] : "";
+    hfinit_error error;
+
+    if (strcmp(shell, "bash") == 0 || strcmp(shell, "zsh") == 0)
+        print_bash(shell[0] == 'z' ? ZSH : BASH);
+    else if (strcmp(shell, "fish") == 0)
+        print_fish();
+    else {
+        args_usage(&error, "hf-init completion bash, zsh or fish",
+                   shell[0] ? "no completion for the shell \"%.40s\"" : "which shell%s?", shell);
+        return app_fail(app, &error);
+    }
+    return 0;
+}

@@ -1,0 +1,307 @@
+/* hfinit_volume.c: what a volume says of itself: its status, when it is complete, whether its files
+ * are still what they were. */
+#include "hfinit_internal.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs.h"
+#include "json.h"
+#include "report.h"
+#include "store.h"
+
+enum { STATE_MAX = 16 * 1024 * 1024, WAIT_POLL_MS = 250, WAIT_SAY_MS = 10 * 1000 };
+
+static int open_store(hfinit *h, struct store **store, struct err *err)
+{
+    struct store_options options = {.read_only = true, .clock = h->clock, .log = &h->log};
+
+    options.target = arena_strdup(&h->arena, h->spec.target);
+    return store_new(&options, store, err);
+}
+
+/* 1, 0 not there, -1. */
+static int read_state(hfinit *h, struct store *store, const char *what, struct buf *out,
+                      struct err *err)
+{
+    struct buf name = {0};
+    int        rc;
+
+    buf_printf(&name, "%.*s", STR_ARG(h->spec.name));
+    if (h->spec.shard_count > 1 && strcmp(what, "status") == 0)
+        buf_printf(&name, ".shard-%u", h->spec.shard_index);
+    buf_printf(&name, ".%s.json", what);
+    rc = store_read_state(store, buf_cstr(&name), STATE_MAX, out, err);
+    buf_release(&name);
+    return rc;
+}
+
+static int read_status(hfinit *h, struct buf *out, struct err *err)
+{
+    struct store *store;
+    int           rc;
+
+    if (open_store(h, &store, err))
+        return -1;
+    rc = read_state(h, store, "status", out, err);
+    store_free(store);
+    return rc < 0 ? -1 : 0;
+}
+
+/* A status of another spec of the same name says nothing about this one. */
+static bool is_of_this_spec(const hfinit *h, struct str json)
+{
+    struct json *doc;
+    struct err   ignored;
+    struct str   digest;
+    bool         same = true;
+
+    if (h->spec.repo_count == 0 || json.len == 0 || json_parse(json, &doc, &ignored))
+        return true;
+    if (json_str(json_get(doc, "specDigest"), &digest))
+        same = str_eq(digest, str_from(h->spec.digest));
+    json_free(doc);
+    return same;
+}
+
+static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error *error)
+{
+    struct buf json = {0}, rendered = {0};
+    struct err err;
+
+    if (read_status(h, &json, &err)) {
+        buf_release(&json);
+        return hfinit_give_error(h, &err, error);
+    }
+    if (!is_of_this_spec(h, buf_view(&json)))
+        buf_clear(&json);
+    if (for_people && json.len &&
+        report_status_text(buf_view(&json), clock_wall_ms(&h->clock), &rendered, &err)) {
+        buf_release(&json);
+        return hfinit_give_error(h, &err, error);
+    }
+    if (error)
+        *error =
+            (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)), .reason = "None"};
+    *text = buf_take(for_people ? &rendered : &json);
+    buf_release(&json);
+    buf_release(&rendered);
+    return 0;
+}
+
+int hfinit_read_status(hfinit *h, char **json, hfinit_error *error)
+{
+    return read_status_as(h, json, false, error);
+}
+
+int hfinit_status_text(hfinit *h, char **text, hfinit_error *error)
+{
+    return read_status_as(h, text, true, error);
+}
+
+/* --- waiting for it --- */
+
+struct wait {
+    hfinit     *h;
+    const char *file; /* NULL: the marker */
+    struct buf  status, first_status;
+    bool        looked; /* first_status is what there was when the wait began */
+    uint64_t    started_at_ms, said_at_ms;
+};
+
+/* The path of a published file, below the target or from the root. */
+static const char *below_target(const hfinit *h, const char *file)
+{
+    struct str path = str_from(file), target = h->spec.target;
+
+    while (target.len > 1 && target.p[target.len - 1] == '/')
+        target.len--;
+    if (str_has_prefix(path, target) && path.p[target.len] == '/')
+        file += target.len + 1;
+    return file;
+}
+
+/* 1 what is waited for is there, 0 not yet, -1. */
+static int is_there(struct wait *w, struct store *store, struct err *err)
+{
+    struct buf  text = {0};
+    struct stat st;
+    int         rc, fd = store_target_fd(store);
+
+    if (fd < 0)
+        return 0;
+    if (w->file) {
+        rc = fs_resolve_at(fd, below_target(w->h, w->file), &st, err);
+        return rc == 1 ? S_ISREG(st.st_mode) : rc;
+    }
+    rc = read_state(w->h, store, "complete", &text, err);
+    if (rc > 0)
+        rc = report_marker_is_of(buf_view(&text), w->h->spec.repo_count ? w->h->spec.digest : NULL);
+    buf_release(&text);
+    return rc;
+}
+
+static void copy_member(const struct json *object, const char *key, char *to, size_t size)
+{
+    struct str text = {"", 0};
+
+    json_str(json_get(object, key), &text);
+    snprintf(to, size, "%.*s", STR_ARG(text));
+}
+
+/* The writer's failure as its own. False: it has not failed. */
+static bool writer_failed(struct wait *w, hfinit_error *out)
+{
+    int                exit_code = report_status_exit_code(buf_view(&w->status));
+    struct json       *root = NULL;
+    const struct json *error;
+    struct err         ignored;
+    char               reason[48];
+
+    if (w->status.len == 0 || exit_code == 0 || exit_code == 3 ||
+        json_parse(buf_view(&w->status), &root, &ignored))
+        return false;
+    error = json_get(root, "error");
+    *out = (hfinit_error){.exit_code = exit_code, .reason = "Internal"};
+    json_bool(json_get(error, "retryable"), &out->retryable);
+    copy_member(error, "reason", reason, sizeof(reason));
+    for (int kind = ERR_NONE + 1; kind < ERR_KINDS; kind++)
+        if (strcmp(err_reason((enum err_kind)kind), reason) == 0)
+            out->reason = err_reason((enum err_kind)kind);
+    copy_member(error, "message", out->message, sizeof(out->message));
+    copy_member(error, "hint", out->hint, sizeof(out->hint));
+    copy_member(error, "requestId", out->request_id, sizeof(out->request_id));
+    json_free(root);
+    return true;
+}
+
+/* What is old when the wait begins may be tried again right now, unless trying cannot help. */
+static bool is_final(const struct wait *w, const hfinit_error *failure)
+{
+    return !failure->retryable || !str_eq(buf_view(&w->status), buf_view(&w->first_status));
+}
+
+static void say_waiting(struct wait *w, uint64_t now_ms)
+{
+    struct json *root = NULL;
+    struct err   ignored;
+    struct str   phase = STR("nobody has begun");
+    uint64_t     percent = 0;
+
+    if (w->said_at_ms && now_ms - w->said_at_ms < WAIT_SAY_MS)
+        return;
+    w->said_at_ms = now_ms;
+    if (w->status.len && json_parse(buf_view(&w->status), &root, &ignored) == 0) {
+        json_str(json_get(root, "phase"), &phase);
+        json_u64(json_get(json_get(root, "totals"), "percent"), &percent);
+    }
+    log_write(&w->h->log, LOG_INFO, w->file ? "waiting for a file" : "waiting for the volume",
+              LOG_CSTR("file", w->file ? w->file : ""), LOG_TEXT("phase", phase),
+              LOG_NUM("percent", percent), LOG_NUM("waited_ms", now_ms - w->started_at_ms));
+    json_free(root);
+}
+
+static int check_stop(struct wait *w, struct err *err)
+{
+    int           kind = atomic_load(&w->h->stop);
+    struct pollfd p = {.fd = w->h->stop_fd, .events = POLLIN};
+
+    if (!kind && poll(&p, 1, WAIT_POLL_MS) > 0)
+        kind = atomic_load(&w->h->stop);
+    if (!kind)
+        return 0;
+    return err_set(err, (enum err_kind)kind, "stopped by %s while waiting",
+                   kind == ERR_INTERRUPTED ? "SIGINT" : "SIGTERM");
+}
+
+/* 1 done, 0 go on, -1 with *error filled. */
+static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
+{
+    hfinit       *h = w->h;
+    struct store *store = NULL;
+    struct err    err;
+    uint64_t      now_ms = clock_now_ms(&h->clock);
+    hfinit_error  failure;
+    int           there;
+
+    buf_clear(&w->status);
+    if (open_store(h, &store, &err))
+        return hfinit_give_error(h, &err, error);
+    there = is_there(w, store, &err);
+    if (there == 0 && read_state(h, store, "status", &w->status, &err) < 0)
+        there = -1;
+    store_free(store);
+    if (there < 0)
+        return hfinit_give_error(h, &err, error);
+    if (there)
+        return 1;
+    if (!w->looked) {
+        w->looked = true;
+        buf_add_str(&w->first_status, buf_view(&w->status));
+    }
+    if (is_of_this_spec(h, buf_view(&w->status)) && writer_failed(w, &failure) &&
+        is_final(w, &failure)) {
+        if (error)
+            *error = failure;
+        return -1;
+    }
+    if (timeout_ms && now_ms - w->started_at_ms >= timeout_ms) {
+        err_set(&err, ERR_DEADLINE, "%s is not there after %llu s",
+                w->file ? w->file : "the marker", (unsigned long long)(timeout_ms / 1000));
+        err_hint(&err, "hf-init status tells how far the writer is");
+        return hfinit_give_error(h, &err, error);
+    }
+    say_waiting(w, now_ms);
+    return check_stop(w, &err) ? hfinit_give_error(h, &err, error) : 0;
+}
+
+int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *error)
+{
+    struct wait w = {.h = h, .file = file, .started_at_ms = clock_now_ms(&h->clock)};
+    int         rc;
+
+    do {
+        rc = wait_turn(&w, timeout_ms, error);
+    } while (rc == 0);
+    buf_release(&w.status);
+    buf_release(&w.first_status);
+    return rc > 0 ? 0 : -1;
+}
+
+/* --- verifying it --- */
+
+struct bad_files {
+    hfinit_bad_file_fn *visit;
+    void               *user;
+};
+
+static void on_bad_file(const char *repo, struct str path, const char *what, void *user)
+{
+    struct bad_files *bad = user;
+    char             *copy = mem_strndup(path.p, path.len);
+
+    bad->visit(repo, copy, what, bad->user);
+    free(copy);
+}
+
+int hfinit_verify(hfinit *h, hfinit_bad_file_fn *visit, void *user, hfinit_error *error)
+{
+    struct bad_files bad = {visit, user};
+    struct err       err;
+
+    if (hfinit_begin(h, HFINIT_TO_LOOK, &err) ||
+        snapshot_verify(h->snapshot, on_bad_file, &bad, &err))
+        return hfinit_give_error(h, &err, error);
+    return 0;
+}
+
+int hfinit_repair(hfinit *h, hfinit_error *error)
+{
+    struct err err;
+
+    if (hfinit_begin(h, HFINIT_TO_REPAIR, &err) || snapshot_run(h->snapshot, &err))
+        return hfinit_give_error(h, &err, error);
+    return 0;
+}

@@ -1,0 +1,237 @@
+/* snapshot_hash.c: reading files from end to end, a few at a time: those that others put on the
+ * volume, to adopt them; those that the marker promises, to see whether it still holds. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "snapshot_internal.h"
+
+struct hasher {
+    struct snapshot *s;
+    snapshot_bad_fn *bad; /* NULL: adopt, else only look */
+    void            *user;
+    pthread_mutex_t  lock;    /* the rest, and calls of bad */
+    size_t           next;    /* index into plan.file */
+    size_t           running; /* threads */
+    bool             stop;
+    size_t           bad_count;
+    struct err       first; /* what ended it */
+    bool             failed;
+};
+
+static int on_hashed(void *user, uint64_t n)
+{
+    struct hasher *h = user;
+    int            stop;
+
+    (void)n;
+    pthread_mutex_lock(&h->lock);
+    stop = h->stop;
+    pthread_mutex_unlock(&h->lock);
+    return stop;
+}
+
+static struct plan_file *next_unproven(struct hasher *h)
+{
+    struct plan      *plan = &h->s->plan;
+    struct plan_file *f = NULL;
+
+    pthread_mutex_lock(&h->lock);
+    while (!h->stop && !f && h->next < plan->file_count) {
+        f = &plan->file[h->next++];
+        if (f->state != PLAN_UNKNOWN || !f->is_mine || h->s->repo[f->repo].failed)
+            f = NULL;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return f;
+}
+
+static void adopt(struct hasher *h, struct plan_file *f)
+{
+    struct store_file file = snapshot_store_file(f);
+    struct err        err;
+    int rc = store_adopt(h->s->repo[f->repo].store, &file, h->s->spec->verify == SPEC_VERIFY_ALWAYS,
+                         on_hashed, h, &err);
+
+    f->have_bytes = 0;
+    f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
+    if (rc == 0)
+        log_write(h->s->config.log, LOG_WARN,
+                  "a file on the volume does not match its hash and is fetched again",
+                  LOG_TEXT("file", f->path));
+}
+
+static void verify(struct hasher *h, struct plan_file *f)
+{
+    struct store_file file = snapshot_store_file(f);
+    struct err        err;
+    int               rc = store_verify(h->s->repo[f->repo].store, &file, on_hashed, h, &err);
+
+    if (rc == 1) {
+        f->state = PLAN_PRESENT;
+        return;
+    }
+    pthread_mutex_lock(&h->lock);
+    f->state = PLAN_FETCH;
+    if (!h->stop) {
+        char repo[160];
+
+        snprintf(repo, sizeof(repo), "%.*s", STR_ARG(h->s->spec->repo[f->repo].id));
+        h->bad_count++;
+        h->bad(repo, f->path, err.text, h->user);
+        if (rc < 0 && !h->failed) {
+            h->first = err;
+            h->failed = true;
+        }
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void *hasher_main(void *arg)
+{
+    struct hasher    *h = arg;
+    struct plan_file *f;
+
+    while ((f = next_unproven(h)) != NULL)
+        if (h->bad)
+            verify(h, f);
+        else
+            adopt(h, f);
+    pthread_mutex_lock(&h->lock);
+    h->running--;
+    pthread_mutex_unlock(&h->lock);
+    return NULL;
+}
+
+static size_t count_unproven(const struct plan *plan)
+{
+    size_t count = 0;
+
+    for (size_t k = 0; k < plan->file_count; k++)
+        count += plan->file[k].state == PLAN_UNKNOWN && plan->file[k].is_mine;
+    return count;
+}
+
+/* One file may take minutes: until the last is done the run's clock must tick on. */
+static int wait_for_hashers(struct hasher *h, struct err *err)
+{
+    for (;;) {
+        size_t running;
+
+        pthread_mutex_lock(&h->lock);
+        running = h->running;
+        pthread_mutex_unlock(&h->lock);
+        if (running == 0)
+            return 0;
+        if (snapshot_sleep(h->s, 50, err)) {
+            pthread_mutex_lock(&h->lock);
+            h->stop = true;
+            pthread_mutex_unlock(&h->lock);
+            return -1;
+        }
+    }
+}
+
+static int hash_unproven(struct hasher *h, size_t unproven, struct err *err)
+{
+    enum { THREADS_MAX = 4 };
+    pthread_t thread[THREADS_MAX];
+    size_t    threads = cgroup_cpus(), started = 0;
+    int       rc;
+
+    pthread_mutex_init(&h->lock, NULL);
+    if (threads > THREADS_MAX)
+        threads = THREADS_MAX;
+    pthread_mutex_lock(&h->lock); /* none ends before all are counted */
+    while (started < threads && started < unproven &&
+           pthread_create(&thread[started], NULL, hasher_main, h) == 0)
+        started++;
+    h->running = started ? started : 1;
+    pthread_mutex_unlock(&h->lock);
+    if (started == 0)
+        hasher_main(h);
+    rc = wait_for_hashers(h, err);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    pthread_mutex_destroy(&h->lock);
+    return rc;
+}
+
+int snapshot_adopt(struct snapshot *s, struct err *err)
+{
+    struct hasher h = {.s = s};
+    size_t        unproven = count_unproven(&s->plan);
+
+    if (unproven == 0)
+        return 0;
+    progress_enter(s->progress, PHASE_VERIFYING);
+    log_write(s->config.log, LOG_INFO,
+              s->config.rehash ? "hashing every file on the volume"
+                               : "hashing files that others put on the volume",
+              LOG_NUM("files", unproven));
+    return hash_unproven(&h, unproven, err);
+}
+
+/* --- what the marker promises --- */
+
+static int list_as_marked(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct report_repo *marked = &s->report_repo[i];
+    struct repo_run          *run = &s->repo[i];
+    struct plan_repo         *repo = &s->plan.repo[i];
+    int                       rc;
+
+    memcpy(run->listing.commit, marked->commit, sizeof(run->listing.commit));
+    rc = snapshot_list_from_volume(s, i, err);
+    if (rc < 0)
+        return -1;
+    if (rc == 0)
+        return err_set(err, ERR_INTEGRITY, "the listing of commit %s is gone from the volume",
+                       run->listing.commit);
+    if (plan_add_repo(&s->plan, i, run->listing.files.entry, run->listing.files.count, err))
+        return -1;
+    if (strcmp(marked->list_digest, repo->list_digest) != 0)
+        return err_set(err, ERR_INTEGRITY,
+                       "the listing of commit %s is not the one the marker speaks of",
+                       run->listing.commit);
+    for (size_t k = repo->first; k < repo->first + repo->count; k++)
+        s->plan.file[k].state = PLAN_UNKNOWN;
+    return 0;
+}
+
+static int no_marker(const struct snapshot *s, struct err *err)
+{
+    err_set(err, ERR_OFFLINE, "%s has no marker of this spec: there is nothing to verify",
+            s->report.target);
+    return err_hint(err, "hf-init run completes the volume and writes the marker");
+}
+
+int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err)
+{
+    struct hasher h = {.s = s, .bad = bad, .user = user};
+    int           rc = snapshot_read_marker(s, err);
+
+    if (rc <= 0)
+        return rc < 0 ? -1 : no_marker(s, err);
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct err why;
+
+        /* An optional repo that failed stands in the marker without a commit. */
+        if (s->report_repo[i].commit[0] && list_as_marked(s, i, &why))
+            snapshot_repo_fails(s, i, &why);
+    }
+    progress_enter(s->progress, PHASE_VERIFYING);
+    if (hash_unproven(&h, count_unproven(&s->plan), err))
+        return -1;
+    if (h.failed) {
+        *err = h.first;
+        return -1;
+    }
+    if (h.bad_count) {
+        err_set(err, ERR_INTEGRITY, "%zu of %zu files on %s are not what the marker says",
+                h.bad_count, s->plan.file_count, s->report.target);
+        return err_hint(err, "hf-init verify --repair fetches them again, and only them");
+    }
+    return snapshot_failure(s, err) ? -1 : 0;
+}

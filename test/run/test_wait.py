@@ -1,0 +1,110 @@
+"""What `hf-init wait` promises: it ends when the volume is complete, or the file there, or the writer has failed."""
+import signal
+import time
+
+import pytest
+from standin import lfs
+
+MB = 1 << 20
+ONE = {"repos": [{"id": "acme/tiny"}]}
+
+
+@pytest.fixture
+def waiting(start, until):
+    """waiting(spec, *args): a wait that has said that it waits."""
+    def begin(spec, *args):
+        running = start(spec, *args, command="wait")
+        time.sleep(0.3)
+        assert running.process.poll() is None
+        return running
+    return begin
+
+
+def test_a_complete_volume_is_not_waited_for(run, hub):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    assert run(ONE).code == 0
+    before = hub.count()
+    result = run(ONE, command="wait")
+    assert result.code == 0 and "the volume is complete" in result.stderr
+    assert hub.count() == before, "it asks nobody"
+
+
+def test_it_ends_when_the_marker_is_there(start, hub, waiting):
+    hub.model("acme/tiny", {"w.bin": lfs(MB)})
+    gate = hub.gate(file="w.bin", host="cdn", at=1000)
+    waiter = waiting(ONE)                                   # before there is even a folder
+    writer = start(ONE)
+    gate.wait()
+    assert waiter.process.poll() is None
+    gate.release()
+    assert writer.wait().code == 0
+    assert waiter.wait().code == 0
+
+
+def test_a_marker_of_another_spec_is_not_enough(run, hub):
+    hub.model("acme/tiny", {"a.txt": "a", "b.txt": "b"})
+    assert run({"repos": [{"id": "acme/tiny", "allow": ["a.txt"]}]}).code == 0
+    result = run(ONE, "--timeout", "500ms", command="wait")
+    assert result.code == 33 and "the marker is not there" in result.stderr
+
+
+def test_one_file_can_be_waited_for(start, hub, volume, waiting):
+    hub.model("acme/tiny", {"a.txt": "a", "w.bin": lfs(MB)})
+    gate = hub.gate(file="w.bin", host="cdn", at=1000)
+    below = waiting(ONE, "--file", "acme/tiny/a.txt")
+    absolute = waiting(ONE, "--file", str(volume / "acme/tiny/a.txt"))
+    late = waiting(ONE, "--file", "acme/tiny/w.bin")
+    writer = start(ONE)
+    gate.wait()
+    assert below.wait().code == 0 and absolute.wait().code == 0
+    assert late.process.poll() is None and volume.marker() is None
+    gate.release()
+    assert late.wait().code == 0 and writer.wait().code == 0
+
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_a_file_is_found_in_either_layout(run, hub, volume, layout):
+    repo = hub.model("acme/tiny", {"w.bin": lfs(MB)})
+    spec = {**ONE, "layout": layout}
+    assert run(spec).code == 0
+    path = "acme/tiny/w.bin" if layout == "dir" else f"models--acme--tiny/snapshots/{repo.head('main').sha}/w.bin"
+    assert run(spec, "--file", path, command="wait").code == 0
+
+
+def test_the_writers_failure_is_the_waiters(run, hub, waiting):
+    waiter = waiting(ONE)
+    assert run(ONE).code == 12                                # no such repo
+    result = waiter.wait()
+    assert result.code == 12 and "acme/tiny" in result.stderr
+
+
+def test_an_old_failure_that_may_pass_is_waited_out(run, hub, waiting):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    fault = hub.fault("status", path="*/revision/*", code=503, times=None)
+    assert run({**ONE, "retry": {"attempts": 1, "maxWait": "1s"}}).code == 32
+    waiter = waiting(ONE)
+    fault.clear()
+    assert run(ONE).code == 0
+    assert waiter.wait().code == 0
+
+
+def test_an_old_failure_that_cannot_pass_ends_it(run, hub):
+    assert run(ONE).code == 12
+    assert run(ONE, command="wait").code == 12
+
+
+@pytest.mark.parametrize("number,code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it(hub, waiting, number, code):
+    waiter = waiting(ONE)
+    waiter.signal(number)
+    assert waiter.wait(5).code == code
+
+
+@pytest.mark.parametrize("args", [("--timeout", "soon"), ("--timeout",), ("--file",), ("--json",)])
+def test_slips_are_exit_2(run, hub, args):
+    assert run(ONE, *args, command="wait").code == 2
+
+
+def test_other_commands_have_no_such_options(run, hub):
+    assert "has no --timeout" in run(ONE, "--timeout", "5s").stderr
+    assert "has no --repair" in run(ONE, "--repair").stderr
