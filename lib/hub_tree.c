@@ -136,8 +136,10 @@ static int explain(const struct hub_listing *l, struct err *err)
 {
     if (hub_is_html(NULL, buf_view(&l->page_head)))
         return err_set(err, ERR_PROXY, "an HTML page came instead of the list of files");
-    /* A NUL cannot come through the JSON reader, but in a listing it is a hostile name like others. */
-    if (err->kind == ERR_BAD_ANSWER && strstr(err->text, "a NUL in a string"))
+    /* A NUL cannot come through the JSON reader, but in a listing it is a hostile name like others.
+     * Only the start of the message is ours: it quotes the text. */
+    if (err->kind == ERR_BAD_ANSWER &&
+        str_has_prefix(str_from(err->text), STR("bad JSON: a NUL in a string,")))
         return err_set(err, ERR_UNSAFE_NAME, "the listing contains a name with a NUL character");
     return err->kind == ERR_BAD_ANSWER ? err_wrap(err, "the list of files") : -1;
 }

@@ -142,6 +142,8 @@ static void pages_that_are_refused(void)
         {"name: absolute", "[" FILE_("\"/etc/x\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: empty", "[" FILE_("\"\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: a NUL", "[" FILE_("\"config.json\\u0000/../x\"", "1") "]", ERR_UNSAFE_NAME, "NUL"},
+        {"words of ours in a broken text", "[{\"a\":;\"a NUL in a string\"}]", ERR_BAD_ANSWER,
+         NULL},
         {"name: a line break", "[" FILE_("\"a\\nb\"", "1") "]", ERR_UNSAFE_NAME, NULL},
         {"name: a raw line break", "[" FILE_("\"a\nb\"", "1") "]", ERR_BAD_ANSWER, NULL},
         {"name: invalid UTF-8", "[" FILE_("\"a\xFF\"", "1") "]", ERR_BAD_ANSWER, "UTF-8"},
