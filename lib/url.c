@@ -84,6 +84,8 @@ static bool parse_authority(struct str text, uint16_t default_port, struct url *
 
     if (at != str_rfind_char(text, '@') || str_find_char(text, '\\', 0) >= 0)
         return false;
+    if (at == 0) /* to libcurl "//@host" has a user, whose name is empty */
+        return false;
     if (at >= 0) {
         out->userinfo = str_sub(text, 0, (size_t)at);
         rest = str_sub(text, (size_t)at + 1, text.len);

@@ -17,8 +17,8 @@ struct url {                 /* all borrowed from the text */
 };
 
 /* Absolute http and https URLs only; false for everything else (other schemes, no host, a host with
- * anything but letters, digits and "._-", two '@', port out of range, control characters or spaces
- * anywhere, over 16 KiB). A fragment is left out. */
+ * anything but letters, digits and "._-", two '@' or nothing before one, port out of range, control
+ * characters or spaces anywhere, over 16 KiB). A fragment is left out. */
 bool url_parse(struct str text, struct url *out);
 
 /* Same scheme, host (without case) and port: may a credential go there? */

@@ -71,6 +71,7 @@ static void no_url(void)
         "http://h/\x7F",
         "http://h\r\nX: y/",
         "http://a@b@c/",
+        "http://@h/",
         "http://h\\@evil/",
         "http://h\\x",
         "http://%31%32%37.0.0.1/",
