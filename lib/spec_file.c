@@ -228,7 +228,8 @@ static int take_map(struct spec_draft *d, struct str prefix, const struct spec_n
         int        len = 0;
 
         snprintf(path, sizeof(path), "%.*s", STR_ARG(group));
-        if (key->text.len > KEY_BYTES_MAX || str_find_char(key->text, '.', 0) >= 0)
+        if (key->text.len > KEY_BYTES_MAX || str_find_char(key->text, '.', 0) >= 0 ||
+            str_find_char(key->text, '\0', 0) >= 0) /* "target\0x" would end at the NUL */
             return fail_unknown(d, SPEC_OF_RUN, prefix, path, key);
         len = snprintf(path, sizeof(path), "%.*s%.*s", STR_ARG(prefix), STR_ARG(key->text));
         full = (struct str){path, (size_t)len};

@@ -153,6 +153,8 @@ static const struct {
     {"an address without port", "metrics: {listen: localhost}\n" HEAD, "is not an address"},
     {"a push to nowhere", "metrics: {push: gateway}\n" HEAD, "not a URL"},
 
+    {"a key that goes on behind a NUL", "\"target\\0x\": /n\n" HEAD,
+     "spec:1:1: unknown key \"target\\u0000x\""},
     {"an unknown alias", HEAD "name: *x\n", "spec:4:7: no anchor \"x\""},
     {"an alias of itself", HEAD "name: &x [*x]\n", "inside its own anchor"},
     {"a merge of a word", HEAD "disk: {<<: x}\n", "merges mappings"},
