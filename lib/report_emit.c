@@ -149,32 +149,18 @@ void report_add_prose(struct buf *out, struct str text)
     buf_add_str(out, str_sub(text, copied, text.len));
 }
 
-/* Length of the character at i; 1 also for a byte that is none. */
-static size_t character_len(struct str text, size_t i, bool *valid)
-{
-    for (size_t len = 1; len <= 4 && i + len <= text.len; len++)
-        if (str_is_utf8(str_sub(text, i, i + len))) {
-            *valid = true;
-            return len;
-        }
-    *valid = false;
-    return 1;
-}
-
 void report_add_line(struct buf *out, struct str text)
 {
-    for (size_t i = 0, len; i < text.len; i += len) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool          valid;
+    for (size_t i = 0, len; i < text.len; i += len ? len : 1) {
+        struct str rest = str_sub(text, i, text.len);
 
-        len = character_len(text, i, &valid);
-        if (c == '\n' || c == '\r' || c == '\t')
+        len = str_utf8_len(rest);
+        if (*rest.p == '\n' || *rest.p == '\r' || *rest.p == '\t')
             buf_add_char(out, ' ');
-        else if (!valid || c < ' ' || c == 0x7F ||
-                 (c == 0xC2 && (unsigned char)text.p[i + 1] < 0xA0)) /* C1: terminals obey it too */
+        else if (len == 0 || str_is_control(rest))
             buf_add_char(out, '?');
         else
-            buf_add(out, text.p + i, len);
+            buf_add(out, rest.p, len);
     }
 }
 
@@ -186,11 +172,11 @@ void report_clip(struct buf *text, size_t max)
     size_t            keep = 0; /* up to here it fits together with the dots */
 
     for (size_t i = 0, len; i < whole.len && escaped.len <= max; i += len) {
-        bool valid;
-
         if (escaped.len + sizeof(dots) - 1 <= max)
             keep = i;
-        len = character_len(whole, i, &valid);
+        len = str_utf8_len(str_sub(whole, i, whole.len));
+        if (len == 0) /* a byte that is no character */
+            len = 1;
         log_add_json_text(&escaped, str_sub(whole, i, i + len));
     }
     if (escaped.len > max) {

@@ -190,8 +190,9 @@ static void add_error(const struct json *root, struct buf *out)
 
     if (!json_is_object(error))
         return;
-    buf_printf(out, "error %.*s (exit %" PRIu64 ")\n", STR_ARG(text_of(error, "reason")),
-               number_of(error, "exitCode"));
+    buf_add_str(out, STR("error "));
+    add_text(out, error, "reason");
+    buf_printf(out, " (exit %" PRIu64 ")\n", number_of(error, "exitCode"));
     add_labelled(out, "what", error, "message");
     add_labelled(out, "next", error, "hint");
     add_labelled(out, "url", error, "url");

@@ -378,6 +378,14 @@ static void test_status(void)
     CHECK(report_status_text(STR("{}"), wall_ms, &text, &err) == -1);
     check_row("an empty status tells what it can");
     CHECK(report_status_text(STR("{\"schema\":\"hf-init/status/v1\"}"), wall_ms, &text, &err) == 0);
+
+    check_row("who writes to the volume does not write to the terminal");
+    buf_clear(&text);
+    CHECK(report_status_text(STR("{\"schema\":\"hf-init/status/v1\",\"phase\":\"\\u202efailed\","
+                                 "\"error\":{\"reason\":\"a\\u001b[2J\\nb\"}}"),
+                             wall_ms, &text, &err) == 0);
+    CHECK_HAS(buf_cstr(&text), "?failed\n");
+    CHECK_HAS(buf_cstr(&text), "error a?[2J b (exit 0)\n");
     buf_release(&json);
     buf_release(&text);
 }
