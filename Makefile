@@ -3,7 +3,8 @@
 VERSION := 0.1.0
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
-# musl is the product; asan, tsan, cov and host are the same sources against this machine's libc.
+# musl is the product; asan, tsan, cov and host are the same sources against this machine's libc,
+# fuzz is asan by clang with libFuzzer.
 # make ARCH=arm64 crosses: build/arm64/hf-init. make CRYPTO=stock takes AES-GCM and hashes from mbedTLS
 # instead of libgcrypt, to be measured against: build/stock/hf-init.
 VARIANT ?= musl
@@ -14,6 +15,7 @@ B       := $(OUT)/$(VARIANT)
 LIB     := $(patsubst %.c,$B/%.o,$(wildcard lib/*.c))
 CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
 UNIT    := $(patsubst test/unit/%.c,$B/unit/%,$(wildcard test/unit/test_*.c))
+FUZZ    := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 HELP    := $(patsubst %.c,$B/%.o,$(filter-out test/unit/test_%,$(wildcard test/unit/*.c)))
 
 # A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
@@ -39,18 +41,23 @@ asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 cov     := -O0 --coverage
 host    := -O1
+fuzz    := $(asan) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
 ifeq ($(VARIANT),musl)
   TOOL  := $(DEPS)/bin/cc
   FLAGS += -O2 $(CFLAGS)
+else ifeq ($(VARIANT),fuzz)
+  TOOL  := clang
+  FLAGS += $(fuzz) $(CFLAGS)
+  LINK  := $(fuzz)
 else
   TOOL  := $(CC)
   FLAGS += $($(VARIANT)) $(CFLAGS)
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all primitives test torture coverage unit demo bench asan tsan lint format setup clean help
+.PHONY: all primitives test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
 .DELETE_ON_ERROR:
-.SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o)
+.SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
@@ -76,6 +83,10 @@ $(OUT)/primitives: $B/bench/primitives.o $B/libhfinit.a
 $B/unit/%: $B/test/unit/%.o $(HELP) $B/libhfinit.a
 	@echo "  link  $@" && mkdir -p $(@D)
 	$Q$(TOOL) $(LINK) -o $@ $^ -L$(DEPS)/lib @deps/libs
+# A target with libFuzzer's main, or with ours, which only replays.
+$B/fuzz/%: $B/test/fuzz/%.o $(if $(filter fuzz,$(VARIANT)),,$B/test/fuzz/driver.o) $B/libhfinit.a
+	@echo "  link  $@" && mkdir -p $(@D)
+	$Q$(TOOL) $(LINK) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $^ -L$(DEPS)/lib @deps/libs
 $B/%.o: %.c $B/flags | $(DEPS)/.complete
 	@echo "  cc    $<" && mkdir -p $(@D)
 	$Q$(TOOL) $(FLAGS) -MMD -MP -c -o $@ $<
@@ -94,13 +105,19 @@ $B/flags $B/commit: always
 always:
 
 primitives: $(OUT)/primitives ## what a core of this machine does a second: build/primitives
-unit: $(UNIT) ## unit tests, in the variant VARIANT
-	@for t in $^; do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
-	@echo "unit tests ($(VARIANT)): $(words $^) programs, all good"
+unit: $(UNIT) $(FUZZ) ## unit tests and the corpora of the fuzzers, in the variant VARIANT
+	@for t in $(UNIT); do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
+	@for t in $(FUZZ); do timeout 120 $$t test/fuzz/corpus/$${t##*/fuzz_} || { echo "FAILED: $$t"; exit 1; }; done
+	@echo "unit tests ($(VARIANT)): $(words $(UNIT)) programs, $(words $(FUZZ)) corpora, all good"
 asan: ## binary and unit tests under AddressSanitizer and UBSan: build/asan/hf-init
 	@$(MAKE) --no-print-directory VARIANT=asan build/asan/hf-init unit
 tsan: ## the same under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan build/tsan/hf-init unit
+fuzz: ## every fuzz target for TIME (60s), or those of TARGETS='url spec': test/fuzz/README.md
+	@deps/setup fuzz
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzzers
+	test/fuzz/run $(or $(TIME),60s) $(TARGETS)
+fuzzers: $(FUZZ)
 
 # HF_INIT_BIN=build/asan/hf-init make test: the same tests with another binary
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
@@ -131,7 +148,7 @@ lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
 format: build/venv/ready ## clang-format all of our C
-	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] bench/*.c deps/*.c)
+	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] bench/*.c deps/*.c)
 setup: ## installs what all of these need, and nothing else
 	@deps/setup test lint
 clean: ## removes build/; the libraries stay in $DEPS_CACHE
@@ -139,4 +156,4 @@ clean: ## removes build/; the libraries stay in $DEPS_CACHE
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
--include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d)
+-include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.d)
