@@ -170,7 +170,7 @@ static bool host_matches(struct str host, struct str entry)
     if (!str_has_prefix(entry, STR("*.")))
         return str_eq_nocase(host, without_dot(entry));
     entry = without_dot(str_sub(entry, 1, entry.len)); /* with its leading dot */
-    if (host.len <= entry.len)
+    if (entry.len < 2 || host.len <= entry.len)        /* "*." names no domain */
         return false;
     below = host.len - entry.len;
     return str_eq_nocase(str_sub(host, below, host.len), entry);

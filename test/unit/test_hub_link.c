@@ -157,6 +157,8 @@ static void redirects(void)
          ERR_HOST_NOT_ALLOWED},
         {"the suffix itself", HUB, HUB "/a", "https://hf.co/x", "*.hf.co", NULL,
          ERR_HOST_NOT_ALLOWED},
+        {"a suffix of nothing is not everything", HUB, HUB "/a", "https://evil.example/x", "*.",
+         NULL, ERR_HOST_NOT_ALLOWED},
         {"half a label", HUB, HUB "/a", "https://evilhf.co/x", "*.hf.co", NULL,
          ERR_HOST_NOT_ALLOWED},
         {"more than the host", HUB, HUB "/a", "https://cdn.hf.co.evil.example/x", "cdn.hf.co", NULL,
