@@ -75,14 +75,10 @@ int app_fail(struct app *app, const hfinit_error *error)
     return app_exit_code(error);
 }
 
-/* Kubernetes mounts the file; where it does not exist, nobody asked for it. It is emptied first, so
- * that nothing of an earlier message sticks. */
-static void leave_termination_message(struct app *app, const hfinit_error *error)
+void app_write_message(const char *path, const char *text)
 {
-    const char *path = hfinit_termination_path(app->h);
-    const char *text = hfinit_termination_text(app->h, error);
-    int         fd;
-    ssize_t     ignored;
+    int     fd;
+    ssize_t ignored;
 
     if (!path || !path[0] || !text)
         return;
@@ -99,7 +95,7 @@ int app_finish_run(struct app *app, bool failed, const hfinit_error *error)
     static const hfinit_error none;
     const hfinit_error       *outcome = failed ? error : &none;
 
-    leave_termination_message(app, outcome);
+    app_write_message(hfinit_termination_path(app->h), hfinit_termination_text(app->h, outcome));
     if (failed || !app->args->quiet)
         console_say(app->console, "%s", hfinit_verdict(app->h, outcome));
     return failed ? app_exit_code(error) : 0;

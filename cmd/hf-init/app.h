@@ -25,6 +25,9 @@ bool app_is_usage(const hfinit_error *error);
 int app_exit_code(const hfinit_error *error);
 /* Prints the error; returns its exit code. */
 int app_fail(struct app *app, const hfinit_error *error);
+/* Writes a termination message. Kubernetes mounts the file; where it does not exist, nobody asked for
+ * it. It is emptied first, so that nothing of an earlier message sticks. */
+void app_write_message(const char *path, const char *text);
 /* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
 

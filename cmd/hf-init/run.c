@@ -21,7 +21,9 @@ int command_run(struct app *app)
             help_print_hint(app->console);
         return app_finish_run(app, true, &error);
     }
-    signals_guard(app->signals, app->h);
+    /* Who is killed says nothing; what an earlier run said must not stand there in its place. */
+    app_write_message(hfinit_termination_path(app->h), "");
+    signals_guard(app->signals, app->h, hfinit_termination_path(app->h));
     failed = hfinit_run(app->h, &error) != 0;
     signals_unguard(app->signals);
     return app_finish_run(app, failed, &error);

@@ -2,8 +2,11 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "app.h"
 
 enum {
     /* A run stops within 2 s. One that does not hangs, perhaps in a dead NFS server: leave with the
@@ -30,11 +33,25 @@ static bool begin_stop(struct signals *s, int signal)
     return wait;
 }
 
-static void leave(const char *why, size_t len, int signal)
+/* The run's threads may stand anywhere, with any lock of the library: it is asked nothing. */
+static void leave_message(const char *path, const char *why, int signal)
 {
-    ssize_t ignored = write(STDERR_FILENO, why, len);
+    char text[320];
 
-    (void)ignored;
+    snprintf(text, sizeof(text),
+             "{\"message\":\"stopped by %s %s; what was fetched is kept. Start again to resume.\","
+             "\"reason\":\"%s\",\"exitCode\":%d,\"retryable\":true}",
+             signal == SIGINT ? "SIGINT" : "SIGTERM", why,
+             signal == SIGINT ? "Interrupted" : "Terminated", exit_code_of(signal));
+    app_write_message(path, text);
+}
+
+/* Keeps the lock: a run that ends at this very moment must not have its say as well. */
+static _Noreturn void leave(struct signals *s, const char *why, int signal)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->run)
+        leave_message(s->message_path, why, signal);
     _exit(exit_code_of(signal));
 }
 
@@ -44,6 +61,7 @@ static void *watch(void *user)
     struct signals       *s = user;
     const struct timespec patience = {.tv_sec = PATIENCE_S};
     int                   first = 0, second;
+    ssize_t               ignored;
 
     while (sigwait(&s->set, &first) != 0)
         ;
@@ -52,9 +70,11 @@ static void *watch(void *user)
     do
         second = sigtimedwait(&s->set, NULL, &patience);
     while (second < 0 && errno == EINTR);
-    if (second < 0)
-        leave(late, sizeof(late) - 1, first);
-    _exit(exit_code_of(second));
+    if (second > 0)
+        leave(s, "twice, the second time before it had put everything in order", second);
+    ignored = write(STDERR_FILENO, late, sizeof(late) - 1);
+    (void)ignored;
+    leave(s, "and not ready within 2 s", first);
 }
 
 /* What the one who started us ignores (nohup, a shell's background job) stays ignored. */
@@ -100,10 +120,11 @@ void signals_start(struct signals *signals)
         pthread_sigmask(SIG_UNBLOCK, &signals->set, NULL);
 }
 
-void signals_guard(struct signals *signals, hfinit *run)
+void signals_guard(struct signals *signals, hfinit *run, const char *message_path)
 {
     pthread_mutex_lock(&signals->lock);
     signals->run = run;
+    signals->message_path = message_path;
     pthread_mutex_unlock(&signals->lock);
 }
 

@@ -16,14 +16,16 @@ struct signals {
     sigset_t        set;          /* what the thread waits for */
     pthread_mutex_t lock;         /* the rest */
     hfinit         *run;          /* to be cancelled; NULL: nothing to put in order, just leave */
+    const char     *message_path; /* with a run: where its termination message goes; borrowed */
     bool            is_finishing; /* the run is over, its results are being written */
 };
 
 /* Call first, before any other thread exists. Never fails: if there can be no thread, the signals
  * keep their default action. */
 void signals_start(struct signals *signals);
-/* From now on the first signal cancels this run … */
-void signals_guard(struct signals *signals, hfinit *run);
+/* From now on the first signal cancels this run. If it does not stop in time, or at a second signal,
+ * the process ends without it and says so at message_path … */
+void signals_guard(struct signals *signals, hfinit *run, const char *message_path);
 /* … and from now on it is let through to the end, which is near. */
 void signals_unguard(struct signals *signals);
 
