@@ -192,9 +192,9 @@ int store_repo_space(struct store_repo *repo, struct fs_space *out, struct err *
  * `TARGET/models--…/snapshots/COMMIT`. */
 void store_repo_folder(const struct store_repo *repo, struct buf *out);
 
-/* Deletes partials of instances that are gone and that no lease covers; returns bytes freed. Those
- * of content that `wanted` (NULL: nothing) still asks for stay: this run, or another shard of it,
- * will go on with them. */
+/* Deletes what instances that are gone left: partials, temporary files, leases; returns bytes freed.
+ * Partials of content that `wanted` (NULL: nothing) still asks for stay: this run, or another shard of
+ * it, will go on with them. */
 typedef bool store_wanted_fn(const struct digest *digest, void *user);
 uint64_t     store_sweep(struct store *store, store_wanted_fn *wanted, void *user, struct err *err);
 

@@ -170,6 +170,8 @@ int store_tree_write(struct store_repo *repo, const struct store_tree *tree, str
 /* --- store_lease.c --- */
 /* Adds the instances that a lease names and that are not known to be dead. */
 int store_lease_living(struct store *store, struct name_set *instances, struct err *err);
+/* The same, and takes away the leases of those that are dead. */
+int store_lease_sweep(struct store *store, struct name_set *instances, struct err *err);
 
 extern const char store_cachedir_tag[];
 

@@ -67,8 +67,10 @@ static bool locks_exclude(struct store *store)
     a = fs_open_at(place->temp_fd, temp, O_RDWR | O_CREAT | O_EXCL, 0600, &ignored);
     if (a >= 0)
         b = fs_open_at(place->temp_fd, temp, O_RDWR, 0, &ignored);
-    if (a >= 0 && b >= 0 && try_lock(store, a) == 0 && try_lock(store, b) != 0 &&
-        (errno == EWOULDBLOCK || errno == EACCES))
+    if (a >= 0 && b < 0 && ignored.sys_errno == ENOENT)
+        verdict = LOCKS_UNKNOWN; /* a sweep took it away; the next one who asks finds out */
+    else if (a >= 0 && b >= 0 && try_lock(store, a) == 0 && try_lock(store, b) != 0 &&
+             (errno == EWOULDBLOCK || errno == EACCES))
         verdict = LOCKS_EXCLUDE;
     fs_close(&b);
     fs_close(&a);
@@ -369,7 +371,25 @@ void store_lease_release(struct store_lease *lease)
 struct census {
     struct store    *store;
     struct name_set *instances;
+    bool             removes_dead;
 };
+
+/* Nobody came back to that place. Another one may do so right now: our claim goes there first, as if
+ * we wanted it, and what is ours we may take away. */
+static void remove_dead(struct store *store, const char *name, int dead_fd, enum verdict verdict)
+{
+    struct err ignored;
+    char       temp[64];
+    int        fd;
+
+    if (write_claim(store, "", temp, &fd, &ignored))
+        return;
+    if (replace_dead(store, name, dead_fd, verdict, temp, fd, &ignored) == 1)
+        fs_unlink_at(store->place->state_fd, name, &ignored);
+    else
+        fs_unlink_at(store->place->temp_fd, temp, &ignored);
+    fs_close(&fd);
+}
 
 static int visit_lease(const char *name, void *user, struct err *err)
 {
@@ -383,11 +403,13 @@ static int visit_lease(const char *name, void *user, struct err *err)
         return 0;
     snprintf(rel, sizeof(rel), "leases/%s", name);
     rc = open_claim(census->store, rel, &fd, &claim, err);
-    if (rc == 1 && claim.holder.instance[0]) {
+    if (rc == 1) {
         if (strcmp(claim.holder.instance, census->store->instance) != 0)
             rc = judge_claim(census->store, fd, &claim, &verdict, err);
-        if (rc >= 0 && verdict == LIVING)
+        if (rc >= 0 && verdict == LIVING && claim.holder.instance[0])
             name_set_add(census->instances, claim.holder.instance);
+        if (rc >= 0 && verdict != LIVING && census->removes_dead)
+            remove_dead(census->store, rel, fd, verdict);
     }
     fs_close(&fd);
     return rc < 0 ? -1 : 0;
@@ -404,13 +426,24 @@ int store_lease_is_living(struct store *store, const char *instance, struct err 
     return rc;
 }
 
-int store_lease_living(struct store *store, struct name_set *instances, struct err *err)
+static int take_census(struct store *store, struct name_set *instances, bool removes_dead,
+                       struct err *err)
 {
-    struct census census = {store, instances};
+    struct census census = {store, instances, removes_dead};
 
     if (store_place_ready(store, store->place, err))
         return -1;
     if (store->place->state_fd < 0)
         return 0;
     return fs_list_at(store->place->state_fd, "leases", visit_lease, &census, err);
+}
+
+int store_lease_living(struct store *store, struct name_set *instances, struct err *err)
+{
+    return take_census(store, instances, false, err);
+}
+
+int store_lease_sweep(struct store *store, struct name_set *instances, struct err *err)
+{
+    return take_census(store, instances, true, err);
 }

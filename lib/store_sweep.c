@@ -130,7 +130,9 @@ static int sweep_place(struct sweep *s, struct err *err)
     if (store_place_ready(s->store, s->place, err) ||
         fs_list_at(s->place->partials_fd, ".", collect, &partials, err) ||
         fs_list_at(s->place->temp_fd, ".", collect, &temps, err) ||
-        store_lease_living(s->store, &s->living, err))
+        store_lease_sweep(s->store, &s->living, err))
+        goto out;
+    if (partials.count && store_volume_now_ns(s->store, &s->now_ns, err))
         goto out;
     for (size_t i = 0; i < partials.count; i++)
         sweep_partial(s, partials.item[i]);
@@ -147,7 +149,7 @@ uint64_t store_sweep(struct store *store, store_wanted_fn *wanted, void *user, s
 {
     struct sweep s = {.store = store, .wanted = wanted, .user = user};
 
-    if (store->options.read_only || store_volume_now_ns(store, &s.now_ns, err))
+    if (store->options.read_only)
         return 0;
     for (s.place = store->place; s.place; s.place = s.place->next)
         if (sweep_place(&s, err))
