@@ -219,11 +219,14 @@ def test_a_volume_without_inodes_is_named_as_such(run, hub, volume, mounts, said
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="needs util-linux")
-def test_a_limit_on_file_sizes_is_an_error_and_not_a_death(run, hub, volume):
-    tiny(hub, 4 * MIB)
+def test_a_limit_on_file_sizes_is_an_error_and_not_a_death(run, hub, volume, said):
+    repo = tiny(hub, 4 * MIB)
     result = run(spec(), prefix=("prlimit", "--fsize=%d" % MIB))
-    assert result.code in (20, 21), result
+    assert result.code == 20, result
+    assert said()["reason"] == "TooLarge" and "model.safetensors" in said()["message"]
     assert volume.marker() is None
+    assert run(spec()).code == 0
+    assert volume.files("acme/tiny") == content_of(repo) and volume.partials() == []
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="needs util-linux")
