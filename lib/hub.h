@@ -74,10 +74,10 @@ int hub_read_next_page(const struct http_reply *reply, struct str endpoint, stru
                        struct buf *next, struct err *err);
 
 /* Where a 3xx leads: resolved, rewritten like next links (unless that is the URL just asked: then
- * the mirror does mean the Hub), checked. Refuses other schemes, https to http, userinfo, a local
- * address unless `url` is local or private itself (ERR_BAD_ANSWER), and hosts that are off the
- * list unless the list is empty or the host is the endpoint's (ERR_HOST_NOT_ALLOWED, naming the
- * host). An entry of the list is a host or "*.suffix". `url` may be a view of `next`. */
+ * the mirror does mean the Hub), checked. ERR_BAD_ANSWER: other schemes, https to http, userinfo.
+ * ERR_HOST_NOT_ALLOWED, naming the host, unless it is the endpoint's: off the list, if there is one;
+ * a local address, or a private one that the list does not name, unless `url` is local or private
+ * itself. An entry of the list is a host or "*.suffix". `url` may be a view of `next`. */
 int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struct str url,
                       const struct str *allowed_host, size_t allowed_host_count, struct buf *next,
                       struct err *err);

@@ -176,11 +176,9 @@ static bool host_matches(struct str host, struct str entry)
     return str_eq_nocase(str_sub(host, below, host.len), entry);
 }
 
-static bool is_allowed(const struct url *to, const struct url *endpoint,
-                       const struct str *allowed_host, size_t allowed_host_count)
+static bool is_named(const struct url *to, const struct str *allowed_host,
+                     size_t allowed_host_count)
 {
-    if (allowed_host_count == 0 || str_eq_nocase(to->host, endpoint->host))
-        return true;
     for (size_t i = 0; i < allowed_host_count; i++)
         if (host_matches(to->host, allowed_host[i]))
             return true;
@@ -194,9 +192,28 @@ static const char *trouble_with(const struct url *from, const struct url *to)
         return "it leaves https";
     if (to->userinfo.len && !(url_same_origin(from, to) && str_eq(from->userinfo, to->userinfo)))
         return "its URL carries a user name";
-    if (url_host_is_local(to) && !url_host_is_local(from) && !url_host_is_private(from))
-        return "it leads to an address of this machine";
     return NULL;
+}
+
+/* A host outside must not ask through us what only we can ask: the node's metadata service, say, or
+ * a service of the cluster. Where the chain already is inside, it may go on there. */
+static int check_inward(const struct url *from, const struct url *to, bool named, struct err *err)
+{
+    if (url_host_is_local(from) || url_host_is_private(from))
+        return 0;
+    if (url_host_is_local(to)) {
+        err_set(err, ERR_HOST_NOT_ALLOWED,
+                "a redirect from %.*s leads to %.*s, an address of this machine",
+                STR_ARG(from->host), STR_ARG(to->host));
+        return err_hint(err, "check the endpoint: is it a Hub, or a faithful mirror of one");
+    }
+    if (!url_host_is_private(to) || named)
+        return 0;
+    err_set(err, ERR_HOST_NOT_ALLOWED,
+            "a redirect from %.*s leads to %.*s, inside of the private network",
+            STR_ARG(from->host), STR_ARG(to->host));
+    return err_hint(err, "name %.*s in allowedHosts if you trust it, and the other hosts it takes",
+                    STR_ARG(to->host));
 }
 
 static int check_redirect(struct str next, struct str endpoint, const struct url *from,
@@ -205,6 +222,7 @@ static int check_redirect(struct str next, struct str endpoint, const struct url
 {
     struct url  to, base;
     const char *trouble;
+    bool        named;
 
     if (!url_parse(next, &to) || !url_parse(endpoint, &base))
         return err_set(err, ERR_BAD_ANSWER, "a redirect from %.*s leads to no usable URL",
@@ -213,13 +231,16 @@ static int check_redirect(struct str next, struct str endpoint, const struct url
     if (trouble)
         return err_set(err, ERR_BAD_ANSWER, "a redirect from %.*s to %.*s is refused: %s",
                        STR_ARG(from->host), STR_ARG(to.host), trouble);
-    if (!is_allowed(&to, &base, allowed_host, allowed_host_count)) {
+    if (str_eq_nocase(to.host, base.host))
+        return 0;
+    named = is_named(&to, allowed_host, allowed_host_count);
+    if (allowed_host_count && !named) {
         err_set(err, ERR_HOST_NOT_ALLOWED,
                 "a redirect from %.*s leads to %.*s, which is not in allowedHosts",
                 STR_ARG(from->host), STR_ARG(to.host));
         return err_hint(err, "add %.*s to allowedHosts if you trust it", STR_ARG(to.host));
     }
-    return 0;
+    return check_inward(from, &to, named, err);
 }
 
 int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struct str url,

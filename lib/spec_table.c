@@ -41,7 +41,9 @@ static const struct spec_setting run_rows[] = {
      .check = spec_rule_endpoint, .example = "https://huggingface.co",
      .help = "the Hub, or a list tried in order: a mirror first, the Hub behind it"},
     {"allowedHosts", SPEC_LIST, SPEC_MAY_BE_EMPTY, RUN(allowed_hosts), .check = spec_rule_host,
-     .example = "*.hf.co", .help = "hosts a redirect may lead to; empty: any over https"},
+     .example = "*.hf.co",
+     .help = "hosts a redirect may lead to; empty: any over https, but from outside none inside "
+             "the private network"},
     {"token.file", SPEC_TEXT, 0, RUN(token_file), .check = spec_rule_token_file,
      .example = "/var/run/secrets/hf/token",
      .help = "file with the token; it must be there unless token.optional is true"},

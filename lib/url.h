@@ -41,7 +41,7 @@ bool url_decode(struct buf *out, struct str text);
 
 /* Loopback, link-local, unspecified, multicast or a cloud's metadata service as a literal address
  * (in any spelling that curl understands), or the name localhost? A redirect from a public host
- * must not lead there. RFC 1918 addresses are not counted: mirrors live there. */
+ * must not lead there. RFC 1918 addresses are not counted: see the next. */
 bool url_host_is_local(const struct url *url);
 /* An address of a private network (RFC 1918, RFC 6598, unique local IPv6), or a name that only such
  * a network can have: without a dot, or below .svc or .cluster.local? */

@@ -364,7 +364,7 @@ def test_the_public_hub_cannot_send_us_to_ourselves(run, failed, to):
         with Proxy(hosts={hub.origin[8:]: hub.address("api"), hub.cdn.origin[8:]: hub.address("cdn")}) as proxy:
             tiny(hub)
             hub.fault("redirect", path="*/resolve/*", to=to, times=None)
-            failed(run({**IMPATIENT, "tls": {"caFile": hub.ca_path}}, hub=hub, HTTPS_PROXY=proxy.url), 32, "BadAnswer")
+            failed(run({**IMPATIENT, "tls": {"caFile": hub.ca_path}}, hub=hub, HTTPS_PROXY=proxy.url), 32, "HostNotAllowed")
             assert {r.target for r in proxy.records} == {hub.origin[8:]}
 
 
