@@ -1,7 +1,12 @@
 /* fetch_retry.c: see fetch_retry.h. */
 #include "fetch_retry.h"
 
-enum { BACKOFF_FIRST_MS = 1000, SERVER_WAIT_MAX_MS = 300 * 1000, SPREAD_MAX_MS = 30 * 1000 };
+enum {
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_LONG_MS = 8000, /* of waits from here on, half is certain */
+    SERVER_WAIT_MAX_MS = 300 * 1000,
+    SPREAD_MAX_MS = 30 * 1000,
+};
 
 static uint64_t spread(uint64_t wait_ms, const struct clock *clock)
 {
@@ -13,7 +18,7 @@ static uint64_t spread(uint64_t wait_ms, const struct clock *clock)
 struct retry_verdict retry_decide(const struct retry_policy *policy, const struct err *err,
                                   uint32_t failures, const struct clock *clock)
 {
-    uint64_t ceiling = BACKOFF_FIRST_MS;
+    uint64_t ceiling = BACKOFF_FIRST_MS, least;
 
     if (err_again(err->kind) == ERR_AGAIN_NO)
         return (struct retry_verdict){false, 0};
@@ -28,7 +33,8 @@ struct retry_verdict retry_decide(const struct retry_policy *policy, const struc
         ceiling *= 2;
     if (ceiling > policy->max_wait_ms)
         ceiling = policy->max_wait_ms;
-    return (struct retry_verdict){true, clock_random_below(clock, ceiling + 1)};
+    least = ceiling >= BACKOFF_LONG_MS ? ceiling / 2 : 0;
+    return (struct retry_verdict){true, least + clock_random_below(clock, ceiling - least + 1)};
 }
 
 void gate_init(struct gate *gate)

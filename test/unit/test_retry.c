@@ -38,6 +38,8 @@ static const struct {
     {"the first wait is at most a second", ERR_UNREACHABLE, 1, 0, UINT32_MAX, true, 1000},
     {"jitter reaches down to nothing", ERR_UNREACHABLE, 1, 0, 0, true, 0},
     {"the ceiling doubles", ERR_UNREACHABLE, 4, 0, UINT32_MAX, true, 8000},
+    {"short waits may be nothing", ERR_UNREACHABLE, 3, 0, 0, true, 0},
+    {"of a long wait half is certain", ERR_UNREACHABLE, 4, 0, 0, true, 4000},
     {"the ceiling ends at maxWait", ERR_UNREACHABLE, 8, 0, UINT32_MAX, true, 60000},
     {"patience ends after the attempts", ERR_UNREACHABLE, 9, 0, 0, false, 0},
     {"a wait the server named is kept", ERR_RATE_LIMITED, 1, 20000, 0, true, 20000},
@@ -64,6 +66,18 @@ static void verdicts(void)
         CHECK_U64(verdict.wait_ms, rows[i].wait_ms);
     }
     check_row(NULL);
+}
+
+static void a_minute_of_failures_is_outlived_however_the_dice_fall(void)
+{
+    const struct retry_policy policy = {.attempts = 8, .max_wait_ms = 60000}; /* the defaults */
+    struct err                err = {.kind = ERR_SERVER};
+    uint64_t                  waited_ms = 0;
+
+    random_value = 0;
+    for (uint32_t failures = 1; failures <= policy.attempts; failures++)
+        waited_ms += retry_decide(&policy, &err, failures, &test_clock).wait_ms;
+    CHECK(waited_ms > 60000);
 }
 
 static uint64_t learn(struct gate *gate, long status, const char *name, const char *value)
@@ -108,6 +122,7 @@ static void gates(void)
 int main(void)
 {
     verdicts();
+    a_minute_of_failures_is_outlived_however_the_dice_fall();
     gates();
     return check_end("test_retry");
 }
