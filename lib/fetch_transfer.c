@@ -12,6 +12,7 @@ enum {
     RENEWALS_MAX = 3,
     ERROR_BODY_MAX = 64 * 1024,
     FAILURES_BEFORE_NEXT_ENDPOINT = 2,
+    PROGRESS_BYTES = 16 * 1024,   /* less is none: a few bytes an answer would take for ever */
     EXPIRY_MARGIN_MS = 60 * 1000, /* a signed URL this close to its end is not started any more */
 };
 
@@ -273,7 +274,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
     struct retry_verdict verdict;
 
     t->failed_at_hub = at_hub;
-    if (t->new_bytes) {
+    if (t->new_bytes >= PROGRESS_BYTES) {
         t->failures = 0;
         t->renewals = 0;
         t->new_bytes = 0;

@@ -81,7 +81,7 @@ struct transfer {
     uint32_t              failures, renewals; /* in a row without progress */
     bool                  token_reread;
     unsigned              token_version; /* of the token it sent */
-    uint64_t              new_bytes;     /* of accepted bodies, since the last failure */
+    uint64_t              new_bytes;     /* of accepted bodies, since failures were last forgiven */
     bool                  sent_token, accepted;
     bool       failed_at_hub; /* the last failure came from the endpoint, not from storage */
     struct buf error_body;
