@@ -8,7 +8,8 @@
 #include "fetch_internal.h"
 
 enum {
-    BODY_MAX = 64 * 1024 * 1024,
+    PAGE_MAX = 64 * 1024 * 1024,
+    REVISION_MAX = 16 * 1024 * 1024, /* kept whole; a mirror may name all files of the repo in it */
     ENTRIES_MAX = 2 * 1000 * 1000,
     PAGES_MAX = 100 * 1000,
     ANSWER_TIMEOUT_MS = 120 * 1000,
@@ -21,7 +22,7 @@ struct lister {
     struct transfer       transfer;
     struct buf            body;     /* of a revision */
     struct buf            page_url; /* empty: the first page */
-    uint64_t              page_bytes;
+    uint64_t              answer_bytes;
     unsigned              pages;
     uint64_t              page_seen; /* hash of some page before */
     bool                  over;
@@ -52,7 +53,7 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
     struct lister *l = owner;
 
     buf_clear(&l->body);
-    l->page_bytes = 0;
+    l->answer_bytes = 0;
     if (reply->status != 200)
         return err_set(err, ERR_BAD_ANSWER, "an answer with status %ld where 200 was expected",
                        reply->status);
@@ -66,10 +67,11 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
 static int on_body(void *owner, const void *data, size_t len, struct err *err)
 {
     struct lister *l = owner;
+    int            max = wants_page(l) ? PAGE_MAX : REVISION_MAX;
 
-    l->page_bytes += len;
-    if (l->page_bytes > BODY_MAX)
-        return err_set(err, ERR_BAD_ANSWER, "an answer of more than %d MiB", BODY_MAX >> 20);
+    l->answer_bytes += len;
+    if (l->answer_bytes > (uint64_t)max)
+        return err_set(err, ERR_BAD_ANSWER, "an answer of more than %d MiB", max >> 20);
     if (wants_page(l))
         return hub_listing_add_text(&l->listing->files, data, len, err);
     buf_add(&l->body, data, len);

@@ -16,7 +16,7 @@
 enum {
     TEXT_MAX = 64 << 20,
     LEVELS_MAX = 32,
-    VALUES_MAX = 1 << 20,
+    VALUES_MAX = 256 << 10, /* of 64 bytes and more each */
     NEAR_BYTES = 24,
     ITEM_BYTES_MAX = 256 << 10,
 };
@@ -110,7 +110,7 @@ static bool scan_step(struct scan *s)
             s->trouble = "a control character"; /* cJSON would take it for a space */
     }
     if (s->values > VALUES_MAX)
-        s->trouble = "more than a million values";
+        s->trouble = "more than 262144 values";
     s->at++;
     return !s->trouble;
 }

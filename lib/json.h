@@ -1,6 +1,6 @@
 /* json.h: the wall around cJSON. Reads untrusted text, checks every number once.
  *
- * Refused: text over 64 MiB, deeper than 32 levels, with more than a million values, not UTF-8,
+ * Refused: text over 64 MiB, deeper than 32 levels, with more than 256 Ki values, not UTF-8,
  * with trailing garbage, with raw control characters or the escape \u0000 in a string (cJSON's
  * strings end at a NUL, so "a\u0000b" would silently read as "a"). A byte order mark is skipped. */
 #ifndef HFI_JSON_H

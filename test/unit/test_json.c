@@ -122,7 +122,7 @@ static void a_text_need_not_end_in_a_nul(void)
     free(exact);
 }
 
-/* N54: 100,000 levels, and a million brackets that cost cJSON far more memory than text. */
+/* N54: 100,000 levels, and many brackets that cost cJSON far more memory than text. */
 static void bombs_are_refused_before_they_cost_anything(void)
 {
     struct buf   text = {0};
@@ -136,11 +136,11 @@ static void bombs_are_refused_before_they_cost_anything(void)
     CHECK(strstr(err.text, "32 levels"));
     buf_clear(&text);
     buf_add_char(&text, '[');
-    for (int i = 0; i < 1100000; i++)
+    for (int i = 0; i < 262144; i++)
         buf_add_str(&text, STR("[],"));
     buf_add_str(&text, STR("[]]"));
     CHECK(json_parse(buf_view(&text), &root, &err) == -1);
-    CHECK(strstr(err.text, "a million values"));
+    CHECK(strstr(err.text, "more than 262144 values"));
     buf_release(&text);
     CHECK(json_parse((struct str){"", (64 << 20) + 1}, &root, &err) == -1);
     CHECK(strstr(err.text, "64 MiB"));
