@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wctype.h>
 
 void plan_init(struct plan *plan, const struct spec *spec)
 {
@@ -223,6 +224,63 @@ int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry,
     return rc;
 }
 
+/* A file to be put in order by a hash, which mostly decides without a look at the file. */
+struct keyed {
+    uint64_t key;
+    uint32_t index;
+};
+
+/* --- names that differ in case alone --- */
+
+/* The character at s[*at], which is UTF-8, in lower case; moves on to the next. */
+static wint_t next_lower(struct str s, size_t *at)
+{
+    size_t   len = str_utf8_len(str_sub(s, *at, s.len));
+    uint32_t c = (unsigned char)s.p[*at];
+
+    if (len > 1)
+        c &= 0x7Fu >> len;
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((unsigned char)s.p[*at + i] & 0x3F);
+    *at += len ? len : 1;
+    return towlower((wint_t)c);
+}
+
+/* FNV-1a. Whoever makes two other names meet in it has his repo refused, nothing else. */
+static uint64_t hash_lower(struct str s)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (size_t at = 0; at < s.len;)
+        h = (h ^ next_lower(s, &at)) * 1099511628211u;
+    return h;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct str *b)
+{
+    const struct plan_repo *r = &plan->repo[repo];
+    struct keyed           *order = mem_resize(NULL, r->count, sizeof(*order));
+    bool                    found = false;
+
+    for (size_t i = 0; i < r->count; i++)
+        order[i] = (struct keyed){hash_lower(plan->file[r->first + i].path), (uint32_t)i};
+    qsort(order, r->count, sizeof(*order), by_key);
+    for (size_t i = 1; i < r->count && !found; i++) {
+        found = order[i].key == order[i - 1].key;
+        *a = plan->file[r->first + order[i - 1].index].path;
+        *b = plan->file[r->first + order[i].index].path;
+    }
+    free(order);
+    return found;
+}
+
 /* --- shares --- */
 
 static int larger_first(const void *a, const void *b, void *user)
@@ -265,12 +323,6 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 }
 
 /* --- equal contents --- */
-
-/* A file to be put in order: the start of its hash mostly decides, without a look at the file. */
-struct keyed {
-    uint64_t key;
-    uint32_t index; /* into plan.file */
-};
 
 static int by_content(const void *a, const void *b, void *user)
 {

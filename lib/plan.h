@@ -58,6 +58,9 @@ bool plan_selects(const struct spec_repo *repo, struct str path);
 int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry, size_t count,
                   struct err *err);
 
+/* Two of the repo's files whose names differ in case alone; false if it has none. */
+bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct str *b);
+
 /* Leaves only this process's share to be fetched: files dealt out by size, so that shares are even.
  * Deterministic: every shard computes the same deal. */
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count);

@@ -464,7 +464,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
             return rc < 0 ? -1 : 0;
     }
     s->status_is_theirs = false; /* now it is we who fetch */
-    if (resolve_and_judge(s, err))
+    if (resolve_and_judge(s, err) || snapshot_check_twins(s, err))
         return -1;
     if (s->spec->page_cache == SPEC_CACHE_AUTO)
         store_set_drop_cache(s->store, drops_cache(s));

@@ -81,6 +81,8 @@ bool snapshot_failure(const struct snapshot *s, struct err *err);
 /* snapshot_look.c */
 int snapshot_make_plan(struct snapshot *s, struct err *err); /* all listed repos */
 int snapshot_look(struct snapshot *s, struct err *err);      /* fills the states of the plan */
+/* Fails the repos with names that are one name to this volume. */
+int snapshot_check_twins(struct snapshot *s, struct err *err);
 int snapshot_check_space(struct snapshot *s, struct err *err);
 /* A failure for lack of space: was it inodes? */
 void snapshot_explain_full(struct snapshot *s, struct err *err);

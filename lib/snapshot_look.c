@@ -72,6 +72,29 @@ int snapshot_look(struct snapshot *s, struct err *err)
     return 0;
 }
 
+int snapshot_check_twins(struct snapshot *s, struct err *err)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct str a, b;
+        struct err why;
+        int        rc;
+
+        if (s->repo[i].failed || !plan_find_twins(&s->plan, i, &a, &b))
+            continue;
+        rc = store_ignores_case(s->repo[i].store, &why);
+        if (rc > 0) {
+            err_set(&why, ERR_UNSAFE_NAME,
+                    "the listing has %.*s and %.*s, and this volume takes them for one name",
+                    STR_ARG(a), STR_ARG(b));
+            err_hint(&why, "leave one of them out with ignore, or use a volume that tells upper "
+                           "case from lower case");
+        }
+        if (rc)
+            snapshot_repo_fails(s, i, &why);
+    }
+    return snapshot_failure(s, err) ? -1 : 0;
+}
+
 /* --- space --- */
 
 enum { INODES_MARGIN = 64 }; /* folders, partials, journals, state */

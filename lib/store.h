@@ -106,6 +106,10 @@ struct store_view {
 int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
                struct err *err);
 
+/* Does the volume take names that differ in case alone for one, as SMB shares do? Tries it with a
+ * temporary file. 1, 0, -1. */
+int store_ignores_case(struct store_repo *repo, struct err *err);
+
 /* Hashes the final file of an STORE_UNVERIFIED one and, if it matches, records it and makes it
  * fully ours (metadata, link). A blob that was verified before and only lacks its link (layout
  * cache) gets the link and is not hashed again. 1 adopted, 0 its bytes differ (treat as missing), -1 error.

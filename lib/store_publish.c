@@ -2,8 +2,10 @@
  *
  * Order: data on disk, mode, rename, then the inventory's line. Killed in between, the file is
  * either not there or whole, and at worst hashed once more. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -160,5 +162,27 @@ out:
         err_wrap(err, "publish %.*s as a copy of %.*s", STR_ARG(file->path), STR_ARG(same->path));
     fs_close(&fd);
     buf_release(&path);
+    return rc;
+}
+
+int store_ignores_case(struct store_repo *repo, struct err *err)
+{
+    char        temp[64], name[72], upper[72] = "";
+    struct stat st;
+    struct err  ignored;
+    int         fd, rc;
+
+    if (store_repo_ready(repo, err))
+        return -1;
+    store_temp_name(repo->store, temp);
+    snprintf(name, sizeof(name), "%s.case", temp);
+    for (size_t i = 0; name[i]; i++)
+        upper[i] = (char)toupper((unsigned char)name[i]);
+    fd = fs_open_at(repo->place->temp_fd, name, O_WRONLY | O_CREAT | O_EXCL, 0600, err);
+    if (fd < 0)
+        return -1;
+    fs_close(&fd);
+    rc = fs_exists_at(repo->place->temp_fd, upper, &st, err);
+    fs_unlink_at(repo->place->temp_fd, name, &ignored);
     return rc;
 }

@@ -95,6 +95,23 @@ static void names(void)
     check_row(NULL);
 }
 
+static void names_that_differ_in_case_alone(void)
+{
+    struct hub_entry none[] = {entry("File", 1, 1), entry("file/x", 1, 2), entry("files", 1, 3),
+                               entry("a/file", 1, 4), entry("fil", 1, 5)};
+    struct hub_entry deep[] = {entry("A/b.txt", 1, 1), entry("m", 1, 2), entry("a/B.txt", 1, 3)};
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    struct str       a, b;
+    struct plan      plan;
+
+    CHECK(plan_one(&plan, &spec, none, 5) == ERR_NONE && !plan_find_twins(&plan, 0, &a, &b));
+    plan_release(&plan);
+    CHECK(plan_one(&plan, &spec, deep, 3) == ERR_NONE && plan_find_twins(&plan, 0, &a, &b));
+    CHECK(!str_eq(a, b) && str_eq_nocase(a, b) && str_eq_nocase(a, STR("a/b.txt")));
+    plan_release(&plan);
+}
+
 static void shares(void)
 {
     enum { FILES = 40, SHARDS = 4 };
@@ -160,6 +177,7 @@ int main(void)
 {
     selections();
     names();
+    names_that_differ_in_case_alone();
     shares();
     twins();
     return check_end("test_plan");
