@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "http_internal.h"
@@ -21,6 +22,7 @@ enum {
     /* libcurl counts the busy ones too, and their number grows at run time. */
     CONNECTIONS_KEPT_MIN = 128,
     TURN_MS_MAX = 60 * 1000,
+    CLOCK_MS = 1000,        /* libcurl counts silence by seconds */
     COUNTING_TURN_MS = 250, /* the table of edges is told of silence in time */
 };
 
@@ -74,6 +76,12 @@ static int refuse(struct request *r)
     return -1;
 }
 
+static void note_heard(struct request *r)
+{
+    if (r->may_share)
+        r->http->heard_at_ms = clock_now_ms(&r->http->config.clock);
+}
+
 static int deliver_reply(struct request *r)
 {
     long version = 0;
@@ -81,6 +89,7 @@ static int deliver_reply(struct request *r)
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &version);
     r->reply.is_http2 = version == CURL_HTTP_VERSION_2_0;
     r->replied = true;
+    note_heard(r);
     http_note_peer(r);
     if (r->sink->on_reply && r->sink->on_reply(r->owner, &r->reply, &r->err))
         return refuse(r);
@@ -147,6 +156,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
         return 0;
     r->body_bytes += len;
     r->http->turn_bytes += len;
+    note_heard(r);
     if (r->sink->on_body && r->sink->on_body(r->owner, data, len, &r->err)) {
         refuse(r);
         return CURL_WRITEFUNC_ERROR;
@@ -296,6 +306,22 @@ static void go_again(struct request *r)
     dispatch(r);
 }
 
+/* libcurl keeps the connection of a stream that was given up, for the sake of the others. Where they
+ * heard nothing either it is dead, a NAT has forgotten it say, and whatever is asked over it next
+ * would wait as long. */
+static void end_silent_connection(struct request *r)
+{
+    const struct http *http = r->http;
+    curl_socket_t      fd = CURL_SOCKET_BAD;
+    uint64_t           silent_ms = clock_now_ms(&http->config.clock) - http->heard_at_ms;
+
+    if (r->code != CURLE_OPERATION_TIMEDOUT || !r->may_share ||
+        silent_ms + CLOCK_MS < http->config.stall_timeout_ms)
+        return;
+    if (curl_easy_getinfo(r->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
 static void collect(struct http *http)
 {
     CURLMsg *msg;
@@ -315,6 +341,7 @@ static void collect(struct http *http)
         }
         if (r->code == CURLE_OUT_OF_MEMORY)
             die("out of memory (libcurl)");
+        end_silent_connection(r);
         if (!r->refused && r->code != CURLE_OK)
             http_explain(r);
         remove_active(http, r);

@@ -26,6 +26,7 @@ struct request {
     uint16_t                port;
     bool                    absolute_name; /* the host was looked up with a trailing dot */
     bool                    via_proxy;
+    bool                    may_share;   /* its connection, over HTTP/2 */
     bool                    may_spread;  /* over the addresses of its host */
     bool                    held;        /* no address has room: not in the multi handle yet */
     struct http_edge       *edge;        /* the address that counts it, or NULL */
@@ -56,7 +57,8 @@ struct http {
     uint64_t           counted_at_ms;     /* when http_count last told the table of edges */
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
     uint64_t           turn_bytes;        /* of bodies, in this turn */
-    _Atomic uint64_t   idle_ns;           /* spent waiting in http_turn */
+    uint64_t           heard_at_ms; /* when the last bytes came that may have shared a connection */
+    _Atomic uint64_t   idle_ns;     /* spent waiting in http_turn */
     struct buf         relative_hosts; /* "\nhost\n…": names that exist only with a search domain */
 };
 

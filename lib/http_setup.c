@@ -180,6 +180,7 @@ static void set_transfer(struct request *r, const struct http_request *request)
 
 void http_set_up(struct request *r, const struct http_request *request, const struct url *url)
 {
+    r->may_share = request->may_http2;
     set_transfer(r, request);
     set_proxy(r, url);
     set_tls(r);
