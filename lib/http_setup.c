@@ -164,8 +164,8 @@ static void set_transfer(struct request *r, const struct http_request *request)
     /* Who is stopped does not wait for a name server: the thread that asks ends by itself. */
     curl_easy_setopt(r->easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION,
-                     (long)(request->may_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, request->may_http2 ? 1L : 0L);
+                     (long)(r->may_share ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT, r->may_share ? 1L : 0L);
     curl_easy_setopt(r->easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     curl_easy_setopt(r->easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_S);
@@ -180,7 +180,8 @@ static void set_transfer(struct request *r, const struct http_request *request)
 
 void http_set_up(struct request *r, const struct http_request *request, const struct url *url)
 {
-    r->may_share = request->may_http2;
+    /* Without TLS nobody agrees on HTTP/2, and whoever waits to see would wait for the first answer. */
+    r->may_share = request->may_http2 && str_eq_nocase(url->scheme, STR("https"));
     set_transfer(r, request);
     set_proxy(r, url);
     set_tls(r);
