@@ -277,6 +277,9 @@ def test_wrong_lengths(hub, url, whole):
     cdn(hub, "chunked", unfinished=True)
     answer = ask(url)
     assert answer.body == whole and answer.error is not None
+    cdn(hub, "trailers", size=70_000)                        # longer than any line Python takes
+    answer = ask(url)
+    assert answer.body[:SIZE] == whole and "trailer line" in str(answer.error)
     for framing in ("close", "chunked", "length"):
         cdn(hub, "endless", framing=framing)
         with Client(url) as client:

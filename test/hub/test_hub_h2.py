@@ -50,6 +50,11 @@ def test_header_blocks_of_the_specification_are_read():
             hpack.Decoder().decode(bytes.fromhex(wrong))
 
 
+def test_a_header_that_is_remembered_is_said_again_in_one_byte():
+    block = hpack.remembered("x-bomb", "b" * 200) + b"\xbe" * 3
+    assert hpack.Decoder().decode(block) == [("x-bomb", "b" * 200)] * 4
+
+
 @needs_curl
 def test_answers_are_the_same_as_over_http_1(hub):
     for path in ("w.bin", "config.json", "empty"):
@@ -84,6 +89,8 @@ def test_without_tls_by_prior_knowledge():
     ("cut", {"at": 5000, "how": "rst"}), ("h2-goaway", {"last": 0, "at": None, "end": True}),
     ("h2-goaway", {"at": 5000, "end": True}),
     ("h2-frame", {"type": 0, "stream": 0, "payload": "x"}), ("h2-frame", {"type": 4, "size": 20_000}),
+    ("h2-flood", {"what": "continuation"}), ("h2-flood", {"what": "empty-continuation"}), ("h2-flood", {"what": "push"}),
+    ("h2-bomb", {}),
     ("raw", {"data": "garbage that is no frame at all"})])
 def test_what_goes_wrong_ends_the_transfer(hub, kind, settings):
     fault = hub.fault(kind, host="cdn", **settings)
@@ -95,6 +102,7 @@ def test_what_goes_wrong_ends_the_transfer(hub, kind, settings):
 @pytest.mark.parametrize("kind, settings", [
     ("h2-goaway", {"at": 1000}), ("h2-flood", {"what": "ping", "count": 500}),
     ("h2-flood", {"what": "window", "count": 500}), ("h2-flood", {"what": "data", "count": 500}),
+    ("h2-flood", {"what": "priority", "count": 500}), ("h2-bomb", {"size": 40_000}),
     ("early", {"count": 3}),
     ("throttle", {"bytes_per_s": 20_000_000}), ("delay", {"seconds": 0.1}),
     ("h2-reset", {"code": "refused", "at": None})])
@@ -114,6 +122,14 @@ def test_a_stalled_stream_holds_up_no_other(hub):
     gate.release()
     thread.join(10)
     assert len(answers[0][1]) == 3_000_000
+
+
+@needs_curl
+def test_a_silent_connection_answers_nothing_more_and_others_do(hub):
+    silence = hub.fault("h2-silence", file="config.json")
+    both = file_url(hub, "config.json"), "--http2", "--max-time", "1"
+    assert curl(hub, *both)[2] == 28 and silence.hits == 1
+    assert curl(hub, *both)[0] == "2 200"
 
 
 @needs_curl

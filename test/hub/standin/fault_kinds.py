@@ -361,6 +361,19 @@ def chunked(fault, request, reply, bad_at=None, unfinished=False):
         reply.stops.append((reply.body.size, end))
 
 
+@kind("trailers")
+def trailers(fault, request, reply, size=100):
+    """Chunked, and behind the last chunk header lines of `size` bytes without end."""
+    _has_body(request, reply)
+    reply.framing = "chunked"
+
+    def send(channel):
+        channel.raw(b"0\r\n")
+        while True:
+            channel.raw((b"X-Endless: " + b"e" * size + b"\r\n") * 100)
+    reply.stops.append((reply.body.size, send))
+
+
 @kind("gzip")
 def gzipped(fault, request, reply, layers=1, label=None):
     """Compressed though nobody asked, `layers` over; `label`: another Content-Encoding than the true one."""

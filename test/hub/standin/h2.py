@@ -118,6 +118,7 @@ class Http2:
         self._block = None
         self._last = 0
         self._how = None
+        self.silent = False
 
     # For the threads of streams.
 
@@ -196,6 +197,8 @@ class Http2:
         return self._how
 
     def _turn(self):
+        while self.silent:
+            self.conn.wait(seconds=0.1)
         wanted = select.POLLIN | (select.POLLOUT if self._out else 0)
         if wanted != self._polled:
             self._poll.register(self.conn.sock, wanted)
@@ -410,15 +413,21 @@ def h2_goaway(fault, request, reply, at=None, code="no-error", last=None, end=Fa
 
 @kind("h2-flood")
 def h2_flood(fault, request, reply, what="settings", count=10_000):
-    """HTTP/2: `count` frames of settings, ping, empty data, window or continuation before the answer."""
+    """HTTP/2: `count` frames of settings, ping, empty data, window, priority, push, continuation or empty-continuation
+    before the answer."""
     _only_h2(request)
 
     def flood(channel):
+        number = channel.number
+        more = hpack.encode([("x-flood", "f" * 1000)])
         pieces = {"settings": frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65535)),
-                  "ping": frame(PING, 0, 0, b"12345678"), "window": frame(WINDOW, 0, 0, struct.pack(">I", 1)), "data": frame(DATA, 0, channel.number),
-                  "continuation": frame(CONTINUATION, 0, channel.number, hpack.encode([("x-flood", "f" * 1000)]))}
-        if what == "continuation":
-            channel.raw(frame(HEADERS, 0, channel.number, hpack.encode([(":status", 200)])))
+                  "ping": frame(PING, 0, 0, b"12345678"), "window": frame(WINDOW, 0, 0, struct.pack(">I", 1)),
+                  "data": frame(DATA, 0, number), "priority": frame(PRIORITY, 0, number, struct.pack(">IB", 0, 7)),
+                  "push": frame(PUSH, END_HEADERS, number, struct.pack(">I", 2) + hpack.encode([(":path", "/")])),
+                  "continuation": frame(CONTINUATION, 0, number, more),
+                  "empty-continuation": frame(CONTINUATION, 0, number)}
+        if what.endswith("continuation"):
+            channel.raw(frame(HEADERS, 0, number, hpack.encode([(":status", 200)])))
         if what == "data":
             channel.flush()
         for _ in range(max(1, count // 100)):
@@ -427,6 +436,34 @@ def h2_flood(fault, request, reply, what="settings", count=10_000):
         reply.stops.append((0, flood))
     else:
         reply.prelude.append(flood)
+
+
+@kind("h2-silence")
+def h2_silence(fault, request, reply):
+    """HTTP/2: before the answer the whole connection falls silent, as one does whose way through a NAT was forgotten."""
+    _only_h2(request)
+
+    def hush(channel):
+        channel.h2.silent = True
+        while True:
+            channel.wait(seconds=1)
+    reply.prelude.append(hush)
+
+
+@kind("h2-bomb")
+def h2_bomb(fault, request, reply, size=1 << 26):
+    """HTTP/2: a block of a few KB that unpacks to `size` bytes of headers: a long one, and then its number again and
+    again."""
+    _only_h2(request)
+    long = 4000                                   # it and its name fit the table of 4096 bytes that every client has
+    block = hpack.encode([(":status", 200)]) + hpack.remembered("x-bomb", "b" * long) + b"\xbe" * (size // long)
+
+    def send(channel):
+        parts = [block[at:at + FRAME] for at in range(0, len(block), FRAME)]
+        for index, part in enumerate(parts):
+            channel.raw(frame(CONTINUATION if index else HEADERS, END_HEADERS if part is parts[-1] else 0, channel.number,
+                              part))
+    reply.prelude.append(send)
 
 
 @kind("h2-frame")

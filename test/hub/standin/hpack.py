@@ -144,3 +144,9 @@ def encode(headers):
         name, value = name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape")
         out += [b"\0", _write_integer(len(name), 7, 0), name, _write_integer(len(value), 7, 0), value]
     return b"".join(out)
+
+
+def remembered(name, value):
+    """A header line that goes into the table of the receiver; the latest is number 62 there, one byte: 0xbe."""
+    name, value = name.encode("latin-1"), value.encode("latin-1")
+    return b"\x40" + _write_integer(len(name), 7, 0) + name + _write_integer(len(value), 7, 0) + value
