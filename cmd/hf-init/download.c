@@ -197,7 +197,7 @@ static int fetch(struct app *app, const struct wish *wish, hfinit_error *error)
 {
     int rc;
 
-    signals_guard(app->signals, app->h);
+    signals_guard(app->signals, app->h, NULL);
     rc = app->args->force ? hfinit_repair(app->h, error) : hfinit_run(app->h, error);
     signals_unguard(app->signals);
     if (rc != 0)

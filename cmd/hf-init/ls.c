@@ -65,7 +65,7 @@ int command_ls(struct app *app)
     if ((app->args->word_count && name_repos(app, &error) != 0) ||
         app_load(app, HFINIT_WITHOUT_TARGET, &error) != 0)
         return app_fail(app, &error);
-    signals_guard(app->signals, app->h);
+    signals_guard(app->signals, app->h, NULL);
     table_init(&table, head);
     rc = app->args->json ? hfinit_list(app->h, print_json, NULL, &error)
                          : hfinit_list(app->h, add_row, &table, &error);

@@ -38,7 +38,9 @@ int command_verify(struct app *app)
 
     if (app_load(app, repair ? 0 : HFINIT_WITHOUT_TOKEN, &error) != 0)
         return app_fail(app, &error);
-    signals_guard(app->signals, app->h);
+    if (repair)
+        app_write_message(hfinit_termination_path(app->h), "");
+    signals_guard(app->signals, app->h, repair ? hfinit_termination_path(app->h) : NULL);
     rc = repair ? hfinit_repair(app->h, &error) : look(app, &error);
     signals_unguard(app->signals);
     if (repair)

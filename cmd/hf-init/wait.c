@@ -12,7 +12,7 @@ int command_wait(struct app *app)
         return app_fail(app, &error);
     if (app_load(app, HFINIT_WITHOUT_TOKEN | HFINIT_WITHOUT_REPOS, &error) != 0)
         return app_fail(app, &error);
-    signals_guard(app->signals, app->h);
+    signals_guard(app->signals, app->h, NULL);
     rc = hfinit_wait(app->h, args->file, timeout_ms, &error);
     signals_unguard(app->signals);
     if (rc != 0)
