@@ -280,13 +280,18 @@ bool http_is_surplus(struct http *http, uint64_t handle)
     return false;
 }
 
-/* The absolute name does not exist: the name as written may. */
+/* The absolute name does not exist: the name as written may. Where that fails too, or the name server
+ * is silent, the next request begins with the other form. */
 static bool may_be_relative(struct request *r)
 {
-    if (r->code != CURLE_COULDNT_RESOLVE_HOST || !r->absolute_name)
+    if (!http_name_failed(r))
         return false;
+    if (!r->absolute_name) {
+        buf_clear(&r->http->relative_hosts);
+        return false;
+    }
     buf_printf(&r->http->relative_hosts, "\n%s\n", buf_cstr(&r->host));
-    return true;
+    return r->code == CURLE_COULDNT_RESOLVE_HOST;
 }
 
 static void go_again(struct request *r)

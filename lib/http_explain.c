@@ -4,6 +4,13 @@
 #include "http_internal.h"
 #include "tls.h"
 
+bool http_name_failed(const struct request *r)
+{
+    return r->code == CURLE_COULDNT_RESOLVE_HOST ||
+           (r->code == CURLE_OPERATION_TIMEDOUT &&
+            str_has_prefix(str_from(r->error_text), STR("Resolving timed out")));
+}
+
 static int explain_timeout(struct request *r)
 {
     const struct http_config *c = &r->http->config;
@@ -12,6 +19,10 @@ static int explain_timeout(struct request *r)
 
     curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     curl_easy_getinfo(r->easy, CURLINFO_CONNECT_TIME_T, &tcp_us);
+    if (http_name_failed(r))
+        return err_set(&r->err, ERR_DNS, "no name server answered about %s within %llu s",
+                       r->via_proxy ? "the proxy" : buf_cstr(&r->host),
+                       (unsigned long long)(c->connect_timeout_ms / 1000));
     if (connected_us == 0 && tcp_us > 0)
         return err_set(&r->err, ERR_UNREACHABLE,
                        "%s took the connection, but not the TLS handshake, within %llu s",

@@ -58,8 +58,8 @@ struct http {
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
     uint64_t           turn_bytes;        /* of bodies, in this turn */
     uint64_t           heard_at_ms; /* when the last bytes came that may have shared a connection */
-    _Atomic uint64_t   idle_ns;     /* spent waiting in http_turn */
-    struct buf         relative_hosts; /* "\nhost\n…": names that exist only with a search domain */
+    _Atomic uint64_t   idle_ns;           /* spent waiting in http_turn */
+    struct buf         relative_hosts;    /* "\nhost\n…": names to look up by the search list */
 };
 
 /* http_setup.c */
@@ -83,7 +83,10 @@ bool http_may_go_elsewhere(const struct request *r);
 /* Tells the table of edges what came since the last time. */
 void http_count(struct http *http);
 
-/* http_explain.c: fills r->err from r->code. */
+/* http_explain.c */
+/* Fills r->err from r->code. */
 int http_explain(struct request *r);
+/* Was there no answer about its name, or a bad one? */
+bool http_name_failed(const struct request *r);
 
 #endif
