@@ -1,4 +1,5 @@
 /* http_explain.c: what libcurl's code means for the person who reads it, and for the retry rule. */
+#include <errno.h>
 #include <string.h>
 
 #include "http_internal.h"
@@ -48,6 +49,27 @@ static int explain_proxy(struct request *r, long connect_status)
     return err_hint(&r->err, "check HTTPS_PROXY, its user and password, and NO_PROXY");
 }
 
+static int explain_connect(struct request *r, const char *detail)
+{
+    const char *host = buf_cstr(&r->host);
+    long        sys_errno = 0;
+
+    curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &sys_errno);
+    if (sys_errno == 0)
+        err_set(&r->err, ERR_UNREACHABLE, "no connection to %s: %s", host, detail);
+    else if (r->via_proxy)
+        err_set(&r->err, ERR_UNREACHABLE, "no connection to the proxy for %s: %s", host,
+                strerror((int)sys_errno));
+    else
+        err_set(&r->err, ERR_UNREACHABLE, "no connection to %s port %u: %s", host, r->port,
+                strerror((int)sys_errno));
+    r->err.sys_errno = (int)sys_errno;
+    if (sys_errno == EADDRNOTAVAIL)
+        err_hint(&r->err, "every local port is in use: set concurrency.connections, or widen "
+                          "net.ipv4.ip_local_port_range");
+    return -1;
+}
+
 int http_explain(struct request *r)
 {
     const char *host = buf_cstr(&r->host);
@@ -62,8 +84,7 @@ int http_explain(struct request *r)
         return err_set(&r->err, ERR_DNS, "the name %s could not be looked up", host);
     case CURLE_COULDNT_RESOLVE_PROXY:
         return err_set(&r->err, ERR_DNS, "the proxy's name could not be looked up");
-    case CURLE_COULDNT_CONNECT:
-        return err_set(&r->err, ERR_UNREACHABLE, "no connection to %s: %s", host, detail);
+    case CURLE_COULDNT_CONNECT: return explain_connect(r, detail);
     case CURLE_OPERATION_TIMEDOUT: return explain_timeout(r);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR: return tls_explain(r->verdict, host, detail, &r->err);
