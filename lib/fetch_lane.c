@@ -4,6 +4,7 @@
  * the bytes is fetch_write.c's. */
 #include "fetch_lane.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,10 +234,15 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
 
 static void on_end(void *owner, const struct err *err);
 
-/* Whoever serves others of our connections, but not this one, has too many of them. */
+/* Whoever serves others of our connections, but not this one, has too many of them; so have we,
+ * without a local port for one more. */
 static bool is_refusal(const struct lane_part *p, const struct err *err, bool at_hub)
 {
-    return !p->small && !at_hub &&
+    if (p->small)
+        return false;
+    if (err->sys_errno == EADDRNOTAVAIL)
+        return true;
+    return !at_hub &&
            (err->http_status == 403 || err->http_status == 429 || err->http_status == 503);
 }
 
