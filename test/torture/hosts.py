@@ -5,6 +5,7 @@ the last of it ends the kernel takes network, rules and mounts away."""
 import contextlib
 import ctypes
 import fcntl
+import glob
 import ipaddress
 import os
 import pathlib
@@ -95,21 +96,34 @@ class Host:
             with socket.socket() as sock:
                 for command in (0x1F, 0x24, 0x2C):  # ETHTOOL_STSO, SGSO, SGRO
                     value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-                    fcntl.ioctl(sock, 0x8946, struct.pack("16sP", WIRE.encode(), ctypes.addressof(value)))  # SIOCETHTOOL
+                    request = struct.pack("16sP", WIRE.encode(), ctypes.addressof(value))
+                    fcntl.ioctl(sock, 0x8946, request)  # SIOCETHTOOL
 
         self.do(switch)
 
     def filter(self, **chains):
         """What becomes of packets, e.g. filter(input="tcp dport 80 counter drop"); without rules: nothing."""
-        text = "table inet faults\ndelete table inet faults\n"
-        if chains:
-            text += "table inet faults {\n%s}\n" % "".join(
-                "chain %s {\ntype filter hook %s priority 0;\n%s\n}\n" % (hook, hook, rule) for hook, rule in chains.items())
-        self.tool("nft", "-f", "-", text=text)
+        self._table("faults", "".join(f"chain {hook} {{\ntype filter hook {hook} priority 0;\n{rule}\n}}\n"
+                                      for hook, rule in chains.items()))
 
     def filtered(self):
         """How many packets the rules that count have met."""
-        return sum(int(n) for n in re.findall(r"counter packets (\d+)", self.tool("nft", "list", "ruleset")))
+        return self._count("faults", "packets")
+
+    def meter(self, source):
+        """Begins to count what comes from an address, before any filter."""
+        self._table("metered", f"chain input {{\ntype filter hook input priority -100;\nip saddr {source} counter\n}}\n")
+
+    def metered(self):
+        """Bytes of IP, packet headers too."""
+        return self._count("metered", "packets [0-9]+ bytes")
+
+    def _table(self, name, chains):
+        self.tool("nft", "-f", "-", text=f"table inet {name}\ndelete table inet {name}\ntable inet {name} {{\n{chains}}}\n")
+
+    def _count(self, name, what):
+        found = re.findall(f"counter {what} ([0-9]+)", self.tool("nft", "list", "table", "inet", name))
+        return sum(map(int, found))
 
     def resolver(self, text):
         """Name servers and options of what is started here, as in resolv.conf."""
@@ -134,14 +148,16 @@ class Network:
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self.server, self.client = self._host(folder / "server"), self._host(folder / "client")
-            self.server.tool("ip", "link", "add", WIRE, "type", "veth", "peer", "name", WIRE, "netns",
-                             f"/proc/self/fd/{self.client.net}", fds=[self.client.net])
+            self.server.tool("ip", "link", "add", WIRE, "type", "veth", "peer", "name", WIRE,
+                             "netns", f"/proc/self/fd/{self.client.net}", fds=[self.client.net])
             for host in (self.server, self.client):
                 host.link("up")
                 host.whole_packets()
+                host.filter()
                 self._set_buffers(host)
             self.server.addresses(HUB + "/24", CDN + "/24", HUB6 + "/64", CDN6 + "/64")
             self.client.addresses(CLIENT + "/24", CLIENT6 + "/64")
+            self.client.meter(CDN)
             undo.pop_all()
 
     def _host(self, folder):
@@ -179,16 +195,16 @@ class Network:
 
 def left_in(inodes):
     """Threads and descriptors of any process that still hold one of these network namespaces."""
-    for pattern in ("*/task/*/ns/net", "*/fd/*"):
-        for path in pathlib.Path("/proc").glob(pattern):
-            with contextlib.suppress(OSError):
-                if path.parts[2].isdigit() and os.readlink(path) in {f"net:[{inode}]" for inode in inodes}:
-                    yield str(path)
+    ours = {f"net:[{inode}]" for inode in inodes}
+    for path in glob.glob("/proc/[0-9]*/task/*/ns/net") + glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has gone meanwhile
+            if os.readlink(path) in ours:
+                yield path
 
 
 class Names:
-    """A name server. zone: {name: addresses, or what happens: "servfail", "silent"}, to be changed at any time; a name that
-    is not in it does not exist.
+    """A name server. zone: {name: addresses, or what happens: "servfail", "silent"}, to be changed at any time; a name
+    that is not in it does not exist.
 
     address    where it listens
     nodata     names that end so exist, but have no address

@@ -2,6 +2,7 @@
 two hosts of our own (hosts.py); each test is named after its row in test/faults/network.py."""
 import os
 import random
+import re
 import shutil
 import socket
 import time
@@ -61,12 +62,13 @@ def size_of(repo):
 
 
 @pytest.fixture
-def nothing_twice(volume):
-    """nothing_twice(hub, repo): every byte was received once, and no more was sent than connections took along that ended."""
+def nothing_twice(net, volume):
+    """nothing_twice(hub, repo): every byte was received once, and on the wire there was no more than the packets around
+    them, and what connections took along that ended."""
 
     def check(hub, repo):
         assert volume.status()["totals"]["bytesReceived"] == size_of(repo)
-        assert hub.bytes_sent("w.bin", host="cdn") <= size_of(repo) + hub.count(host="cdn") * LOST_MAX
+        assert net.client.metered() <= 1.2 * size_of(repo) + hub.count(host="cdn") * LOST_MAX
 
     return check
 
@@ -128,7 +130,7 @@ def test_n02_the_name_of_the_cdn_may_fail_alone(net, run, volume, failed, comple
     assert only_small_ones(volume, repo)
     zone["cdn.test"] = [CDN]
     complete(run({**ONE, **retry(1)}, hub=hub), repo)
-    assert hub.count(file="config.json", method="GET") == 1 and hub.bytes_sent("w.bin", host="cdn") == 3 * MB
+    assert hub.count(file="config.json", status=200) == 1
 
 
 def test_n03_slow_names_are_waited_for_and_remembered(net, run, untroubled):
@@ -168,9 +170,10 @@ def test_n05_eighty_addresses_come_over_tcp(net, run, untroubled):
 def test_n06_the_first_name_server_may_be_dead(net, run, untroubled, dead):
     hub, names = net.hub(**NAMED), net.names({"hub.test": [HUB], "cdn.test": [CDN]})
     net.client.resolver(f"nameserver {dead}\n{POD}")
+    net.client.filter(output=f"ip daddr {dead} udp dport 53 counter")
     repo = many(hub)
     untroubled(run(ONE, hub=hub), repo)
-    assert len(names.asked) == len(set(names.asked)), "no question was asked again: the second server is not waited with"
+    assert net.client.filtered() >= len(names.asked) == len(set(names.asked)), "both are asked at once, and only once"
 
 
 # Ways.
@@ -212,7 +215,6 @@ def test_n09_who_refuses_for_a_while_is_asked_again(net, hub, start, until, comp
     until(lambda: net.server.filtered() >= 3)
     net.server.filter()
     complete(running.wait(), repo)
-    assert hub.bytes_sent("w.bin", host="cdn") == 3 * MB
     nothing_twice(hub, repo)
 
 
@@ -225,7 +227,7 @@ def test_n09_who_refuses_for_good_is_unreachable(net, hub, run, volume, failed, 
     assert net.server.filtered() >= 3 and only_small_ones(volume, repo)
     net.server.filter()
     complete(run(ONE), repo)
-    assert hub.count(file="config.json", method="GET") == 1
+    assert hub.count(file="config.json", status=200) == 1
 
 
 def test_n10_who_never_answers_is_unreachable_after_the_connect_timeout(net, hub, run, volume, failed, complete):
@@ -235,7 +237,7 @@ def test_n10_who_never_answers_is_unreachable_after_the_connect_timeout(net, hub
     assert net.server.filtered() >= 2 and only_small_ones(volume, repo)
     net.server.filter()
     complete(run(ONE), repo)
-    assert hub.count(file="config.json", method="GET") == 1
+    assert hub.count(file="config.json", status=200) == 1
 
 
 def test_n10_another_address_of_the_same_name_is_tried(net, run, untroubled):
@@ -279,17 +281,17 @@ def test_n11_a_link_that_was_down_for_a_moment_costs_no_connection(net, hub, sta
 
 # Connections that break, stop or crawl.
 
-def reset_by_a_rule(net, running):
-    """From some packet on, 100 kB into the answers of a connection or later, its end is refused."""
+def reset_by_a_rule(net):
+    """From some packet on, 200 kB into the answers of a connection or later, it is reset."""
     net.server.setting("netfilter/nf_conntrack_acct", "1")
-    net.server.filter(input=f"ip daddr {CDN} ct reply bytes > 100000 numgen random mod 100 == 0 ct mark set 1\n"
+    net.server.filter(input=f"ip daddr {CDN} ct reply bytes > 200000 numgen random mod 20 == 0 ct mark set 1\n"
                             f"ip daddr {CDN} ct mark 1 counter reject with tcp reset")
 
 
-def reset_by_the_server(net, running):
+def reset_by_the_server(net):
     """Its sockets are destroyed, from time to time."""
     moments = random.Random(12)
-    while running.process.poll() is None:
+    for _ in range(12):
         time.sleep(moments.uniform(0.05, 0.4))
         net.server.tool("ss", "-K", "src", CDN)
 
@@ -299,7 +301,7 @@ def test_n12_resets_at_any_byte_lose_none(net, hub, start, volume, complete, not
     repo = tiny(hub, 8 * MB)
     throttle = hub.throttle(4 * MB, host="cdn")
     running = start({**ONE, **SINGLE, **retry(2)})
-    reset(net, running)
+    reset(net)
     complete(running.wait(), repo)
     assert throttle.hits > 3 and volume.status()["totals"]["retries"] > 2
     nothing_twice(hub, repo)
@@ -308,11 +310,11 @@ def test_n12_resets_at_any_byte_lose_none(net, hub, start, volume, complete, not
 def test_n13_stalls_are_forgiven_while_bytes_arrive(net, hub, run, complete, nothing_twice):
     repo = tiny(hub, 2 * MB)
     net.server.setting("netfilter/nf_conntrack_acct", "1")
-    net.server.filter(output=f"ip saddr {CDN} ct reply bytes > 600000 counter drop")
+    net.server.filter(output=f"ip saddr {CDN} ct reply bytes > 900000 counter drop")
     result = run({**BRISK, **SINGLE, **retry(1)})
     complete(result, repo)
     reasons = [line["reason"] for line in result.lines if line.get("reason")]
-    assert len(reasons) >= 3 and set(reasons) == {"Stalled"}, result
+    assert len(reasons) >= 2 and set(reasons) == {"Stalled"}, result
     nothing_twice(hub, repo)
 
 
@@ -335,28 +337,29 @@ def test_n15_slow_but_steady_is_no_stall(net, hub, run, untroubled, nothing_twic
     else:
         net.server.filter(output=f"ip saddr {CDN} limit rate over 100 kbytes/second burst 20 kbytes counter drop")
     untroubled(run({**ONE, "timeouts": {"stall": "3s"}}), repo)
-    assert hub.bytes_sent("w.bin", host="cdn") == 600_000
     nothing_twice(hub, repo)
+    slowed = net.server.filtered() or int(re.search(r"overlimits (\d+)", net.server.tool("tc", "-s", "qdisc", "show", "dev", WIRE))[1])
+    assert slowed > 10
 
 
-def test_n16_lost_packets_are_a_matter_for_tcp(net, hub, run, untroubled):
+def test_n16_lost_packets_are_a_matter_for_tcp(net, hub, run, untroubled, nothing_twice):
     repo = hub.model("acme/tiny", {"w.bin": lfs(8 * MB), "x.bin": lfs(MB), "config.json": b"{}"})
     for host in (net.server, net.client):
         host.filter(input="numgen random mod 100 < 5 counter drop")
-    untroubled(run(ONE), repo)
-    assert net.server.filtered() > 0 and net.client.filtered() > 0
-    assert hub.bytes_sent("*.bin", host="cdn") == 9 * MB
+    untroubled(run({**ONE, "timeouts": {"connect": "1m"}}), repo)
+    assert net.server.filtered() > 10 and net.client.filtered() > 10
+    nothing_twice(hub, repo)
 
 
 # Ports.
 
-def test_n68_with_few_ports_there_are_few_connections(net, hub, run, complete):
+def test_n68_with_few_ports_there_are_few_connections(net, hub, run, complete, nothing_twice):
     repo = hub.model("acme/tiny", {f"w{n}.bin": lfs(MB + n) for n in range(12)})
     net.client.setting("ipv4/ip_local_port_range", "40000 40003")
     hub.throttle(MB, host="cdn")
     complete(run({**ONE, "concurrency": {"connections": 12}}), repo)
     assert 1 < hub.max_connections("cdn") <= 4
-    assert hub.bytes_sent("*.bin", host="cdn") == size_of(repo)
+    nothing_twice(hub, repo)
 
 
 def test_n68_without_a_port_nothing_is_reachable_until_there_is_one(net, hub, run, failed, complete, volume):
@@ -365,7 +368,7 @@ def test_n68_without_a_port_nothing_is_reachable_until_there_is_one(net, hub, ru
     taken = [net.client.do(socket.socket) for _ in range(4)]
     for port, sock in enumerate(taken, 40000):
         sock.bind(("0.0.0.0", port))
-    failed(run({**ONE, **retry(1)}), 30, "Unreachable", HUB, "port")
+    failed(run({**ONE, **retry(1)}), 30, "Unreachable", HUB, "Address not available", "local port")
     assert hub.count() == 0 and volume.files() == {}
     for sock in taken:
         sock.close()
