@@ -17,6 +17,8 @@ CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
 UNIT    := $(patsubst test/unit/%.c,$B/unit/%,$(wildcard test/unit/test_*.c))
 FUZZ    := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 HELP    := $(patsubst %.c,$B/%.o,$(filter-out test/unit/test_%,$(wildcard test/unit/*.c)))
+SEAM    := $(patsubst %.c,$B/%.o,$(wildcard test/seams/*.c))
+SEAMS   := $(OUT)/seams$(addprefix -,$(filter-out musl,$(VARIANT)))/hf-init
 
 # A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
 ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
@@ -55,7 +57,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all primitives test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
+.PHONY: all primitives seams test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -87,6 +89,9 @@ $B/unit/%: $B/test/unit/%.o $(HELP) $B/libhfinit.a
 $B/fuzz/%: $B/test/fuzz/%.o $(if $(filter fuzz,$(VARIANT)),,$B/test/fuzz/driver.o) $B/libhfinit.a
 	@echo "  link  $@" && mkdir -p $(@D)
 	$Q$(TOOL) $(LINK) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -o $@ $^ -L$(DEPS)/lib @deps/libs
+$(SEAMS): $(SEAM) $(CMD) $B/libhfinit.a test/seams/wrap
+	@echo "  link  $@" && mkdir -p $(@D)
+	$Q$(TOOL) $(LINK) -o $@ $(filter-out %/wrap,$^) -L$(DEPS)/lib @deps/libs @test/seams/wrap
 $B/%.o: %.c $B/flags | $(DEPS)/.complete
 	@echo "  cc    $<" && mkdir -p $(@D)
 	$Q$(TOOL) $(FLAGS) -MMD -MP -c -o $@ $<
@@ -105,6 +110,7 @@ $B/flags $B/commit: always
 always:
 
 primitives: $(OUT)/primitives ## what a core of this machine does a second: build/primitives
+seams: $(SEAMS) ## the product's objects with failing allocations, virtual time and useless locks at will: build/seams/hf-init
 unit: $(UNIT) $(FUZZ) ## unit tests and the corpora of the fuzzers, in the variant VARIANT
 	@for t in $(UNIT); do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
 	@for t in $(FUZZ); do timeout 120 $$t test/fuzz/corpus/$${t##*/fuzz_} || { echo "FAILED: $$t"; exit 1; }; done
@@ -121,11 +127,12 @@ fuzzers: $(FUZZ)
 
 # HF_INIT_BIN=build/asan/hf-init make test: the same tests with another binary
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
-test: all unit build/venv/ready ## unit tests, then the binary against the stand-in Hub
+test: all unit seams build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
 	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults
-torture: all build/venv/ready ## every test there is, as root, 40 minutes: how much of the catalogue of faults is green
+torture: all seams build/venv/ready ## every test there is, as root, 40 minutes: how much of the catalogue of faults is green
 	@deps/setup test torture
+	@$(MAKE) --no-print-directory VARIANT=asan seams
 	@test/torture/run
 coverage: build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
 	@deps/setup test
@@ -148,7 +155,7 @@ lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
 format: build/venv/ready ## clang-format all of our C
-	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] bench/*.c deps/*.c)
+	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] test/seams/*.[ch] bench/*.c deps/*.c)
 setup: ## installs what all of these need, and nothing else
 	@deps/setup test lint
 clean: ## removes build/; the libraries stay in $DEPS_CACHE
@@ -156,4 +163,4 @@ clean: ## removes build/; the libraries stay in $DEPS_CACHE
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
--include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.d)
+-include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(SEAM:.o=.d) $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.d)

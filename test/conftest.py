@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "test" / "hub"))
 from standin import Hub  # noqa: E402
 
 BIN = os.environ.get("HF_INIT_BIN", str(ROOT / "build" / "hf-init"))
+SEAMS = str(ROOT / "build" / "seams" / "hf-init")  # the product with seams: test/seams/seams.h
 
 
 def pytest_runtest_logreport(report):
@@ -167,6 +168,26 @@ def run(start):
     def whole(spec=None, *args, timeout=60, **options):
         return start(spec, *args, **options).wait(timeout)
 
+    return whole
+
+
+@pytest.fixture
+def virtual(start, tmp_path):
+    """virtual(spec, …) is run() in virtual time, where waits cost next to nothing; virtual.now() is the moment in it, in
+    seconds, also while it runs, and virtual.start() what start() is."""
+    offset = tmp_path / "offset"
+
+    def begin(spec=None, *args, clock="virtual", **options):
+        return start(spec, *args, bin=SEAMS, HF_SEAM_CLOCK=clock, HF_SEAM_OFFSET=offset, **options)
+
+    def whole(spec=None, *args, timeout=60, **options):
+        return begin(spec, *args, **options).wait(timeout)
+
+    def now():
+        ahead_ns = int.from_bytes(offset.read_bytes(), sys.byteorder, signed=True) if offset.exists() else 0
+        return time.monotonic() + ahead_ns / 1e9
+
+    whole.now, whole.start = now, begin
     return whole
 
 
