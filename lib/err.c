@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,19 +178,32 @@ const char *err_next_step(const struct err *err)
     return err->hint[0] ? err->hint : kinds[err->kind].hint;
 }
 
+static const char  fatal[] = "hf-init: fatal: ";
+static char        last_line[512]; /* of the process: it has one end */
+static atomic_flag is_dying = ATOMIC_FLAG_INIT;
+
 void die(const char *fmt, ...)
 {
-    char    line[512] = "hf-init: fatal: ";
+    char    line[sizeof(last_line)];
     va_list ap;
-    size_t  len = strlen(line);
     ssize_t ignored;
 
+    memcpy(line, fatal, sizeof(fatal));
     va_start(ap, fmt);
-    vsnprintf(line + len, sizeof(line) - len - 1, fmt, ap);
+    vsnprintf(line + strlen(fatal), sizeof(line) - sizeof(fatal), fmt, ap);
     va_end(ap);
-    len = strlen(line);
-    line[len++] = '\n';
-    ignored = write(STDERR_FILENO, line, len);
-    (void)ignored;
+    if (!atomic_flag_test_and_set(&is_dying)) {
+        size_t len = strlen(line);
+
+        memcpy(last_line, line, len + 1);
+        line[len++] = '\n';
+        ignored = write(STDERR_FILENO, line, len);
+        (void)ignored;
+    }
     abort();
+}
+
+const char *die_text(void)
+{
+    return last_line[0] ? last_line + strlen(fatal) : "";
 }

@@ -99,5 +99,7 @@ const char *err_next_step(const struct err *err);
 
 /* Out of memory or a broken invariant: says where on stderr and aborts. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What die() was called with, "" if nobody died: for a handler of SIGABRT. */
+const char *die_text(void);
 
 #endif

@@ -44,6 +44,7 @@ hfinit *hfinit_new(void)
     h->log_is_json = true;
     h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&h->log_lock, NULL);
+    last_words_prepare(&h->last_words, NULL, NULL, false);
     return h;
 }
 
@@ -56,6 +57,7 @@ void hfinit_free(hfinit *h)
     free(h->flag);
     arena_release(&h->arena);
     buf_release(&h->text);
+    last_words_release(&h->last_words);
     pthread_mutex_destroy(&h->log_lock);
     if (h->stop_fd >= 0)
         close(h->stop_fd);
@@ -309,6 +311,7 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .draws_bars = h->on_progress && h->is_terminal && wants_bars(&h->spec),
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
+        .last = &h->last_words,
         .read_only = purpose == HFINIT_TO_LOOK,
         .rehash = purpose == HFINIT_TO_REPAIR,
     };
@@ -511,6 +514,22 @@ const char *hfinit_verdict(hfinit *h, const hfinit_error *error)
                         h->snapshot ? snapshot_view(h->snapshot) : NULL, outcome(h, error),
                         clock_wall_ms(&h->clock), h->log_is_json, &h->text);
     return buf_cstr(&h->text);
+}
+
+const char *hfinit_last_words(hfinit *h)
+{
+    static const char too_early[] = "{\"message\":\"out of memory at the very start\",\"reason\":"
+                                    "\"Internal\",\"exitCode\":1,\"retryable\":false}";
+    struct last_words_view last;
+
+    if (!die_text()[0])
+        return NULL;
+    if (!h)
+        return too_early;
+    last = last_words_speak(&h->last_words, die_text());
+    if (h->snapshot && last.status[0])
+        snapshot_leave_status(h->snapshot, last.status);
+    return last.termination;
 }
 
 const char *hfinit_version(void)

@@ -1,7 +1,8 @@
 /* hfinit.h: make a volume match a spec of Hugging Face repos. The public header of libhfinit.
  *
  * Handles are opaque and owned by the caller. The library keeps no global state, never prints and
- * never exits; log lines and progress arrive through callbacks. One run uses several threads of its
+ * never exits, with one exception: without memory, or when it finds a rule of its own broken, it says
+ * so on standard error and aborts. Log lines and progress arrive through callbacks. One run uses several threads of its
  * own; callbacks come one at a time, on any of them. A client may not be used by two threads at
  * once, except for hfinit_cancel. */
 #ifndef HFINIT_H
@@ -168,6 +169,11 @@ const char *hfinit_termination_path(const hfinit *h);
 const char *hfinit_termination_text(hfinit *h, const hfinit_error *error);
 /* The last line for people; lent until the next call. */
 const char *hfinit_verdict(hfinit *h, const hfinit_error *error);
+
+/* In a handler of SIGABRT: what the library leaves behind when it aborts. The status on the volume of a
+ * run that was under way becomes `failed`; the JSON for the termination message is returned. NULL: it
+ * was not the library that aborted. Takes no memory. Call it once; h may be NULL, if it died being made. */
+const char *hfinit_last_words(hfinit *h);
 
 /* {"version":…,"commit":…,"libraries":{…},"roots":{…},"cpu":[…]}; lent, static lifetime of h. */
 const char *hfinit_version_json(hfinit *h);

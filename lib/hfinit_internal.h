@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "hfinit.h"
+#include "report.h"
 #include "snapshot.h"
 
 struct hfinit {
@@ -28,6 +29,7 @@ struct hfinit {
     struct err          last;
     const char         *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
     struct buf          text;                 /* what lent answers point into */
+    struct last_words   last_words;
 };
 
 enum hfinit_purpose { HFINIT_TO_RUN, HFINIT_TO_LOOK, HFINIT_TO_REPAIR };

@@ -58,8 +58,8 @@ struct http {
     uint64_t           speed_bytes_per_s; /* per request, 0: no ceiling */
     uint64_t           turn_bytes;        /* of bodies, in this turn */
     uint64_t           heard_at_ms; /* when the last bytes came that may have shared a connection */
-    _Atomic uint64_t   idle_ns;           /* spent waiting in http_turn */
-    struct buf         relative_hosts;    /* "\nhost\n…": names to look up by the search list */
+    _Atomic uint64_t   idle_ns;     /* spent waiting in http_turn */
+    struct buf         relative_hosts; /* "\nhost\n…": names to look up by the search list */
 };
 
 /* http_setup.c */

@@ -7,6 +7,7 @@
 
 #include <cJSON.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,13 +139,21 @@ static int refuse(struct str text, size_t at, uint64_t before, const char *why, 
 
 /* --- parsing --- */
 
+/* cJSON cannot say that memory ran out: it would look like a text that is no JSON. */
+static void set_memory(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){mem_alloc, free});
+}
+
 /* Parses all of a text that was looked over; `whole` and `before` are for messages. */
 static int parse_text(struct str text, struct str whole, uint64_t before, cJSON **out,
                       struct err *err)
 {
-    const char *stop = text.p;
-    cJSON      *root;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char           *stop = text.p;
+    cJSON                *root;
 
+    pthread_once(&once, set_memory);
     if (!str_is_utf8(text))
         return err_set(err, ERR_BAD_ANSWER, "bad JSON: not UTF-8");
     root = cJSON_ParseWithLengthOpts(text.p, text.len, &stop, 0);

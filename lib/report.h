@@ -8,6 +8,8 @@
 #ifndef HFI_REPORT_H
 #define HFI_REPORT_H
 
+#include <stdatomic.h>
+
 #include "buf.h"
 #include "err.h"
 #include "log.h"
@@ -68,6 +70,24 @@ void report_verdict(const struct report_run *run, const struct progress_view *vi
  * text, or as a JSON object with the numbers of the run as fields. */
 void report_verdict_line(const struct report_run *run, const struct progress_view *view,
                          const struct err *err, int64_t wall_ms, bool as_json, struct buf *out);
+
+/* Status and termination message of a run that die() cuts down: made while it goes on, because then
+ * there is no memory to make them with. Two of each, so that one is whole while the other is made.
+ * {0} is empty. */
+struct last_words {
+    struct buf  status[2], termination[2];
+    _Atomic int current;
+};
+/* What would be left now. `with_status` false: the status file is not ours to change, or says
+ * already how the run ended. run and view as in report_termination. */
+void last_words_prepare(struct last_words *words, const struct report_run *run,
+                        const struct progress_view *view, bool with_status);
+/* Puts the reason in, once; takes neither memory nor locks. Either text may come out as "". */
+struct last_words_view {
+    const char *status, *termination;
+};
+struct last_words_view last_words_speak(struct last_words *words, const char *why);
+void                   last_words_release(struct last_words *words);
 
 /* NAME='value' lines: HF_INIT_TARGET, HF_INIT_MODEL_PATH, …; layout cache: HF_HUB_CACHE and
  * HF_HUB_OFFLINE. For `set -a; . FILE; set +a` and for Kubernetes' fileKeyRef. */

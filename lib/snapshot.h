@@ -22,11 +22,12 @@ struct snapshot_config {
     bool  draws_bars; /* somebody draws what on_progress says: no heartbeat lines */
     /* Ten times a second while the run ticks, and once when it is over; may be NULL. */
     void (*on_progress)(const struct progress_view *view, void *user);
-    void        *on_progress_user;
-    int          stop_fd;   /* readable when the run should stop; -1 none */
-    _Atomic int *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
-    bool         read_only; /* plan, verify: nothing is created or changed */
-    bool         rehash;    /* repair: every file there is hashed, whatever is known of it */
+    void              *on_progress_user;
+    int                stop_fd;   /* readable when the run should stop; -1 none */
+    _Atomic int       *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
+    bool               read_only; /* plan, verify: nothing is created or changed */
+    bool               rehash;    /* repair: every file there is hashed, whatever is known of it */
+    struct last_words *last;      /* kept up to date for the case that die() ends it; may be NULL */
 };
 
 int  snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err);
@@ -35,6 +36,10 @@ void snapshot_free(struct snapshot *s);
 /* Makes the volume match. On failure err is that of the first repo, in spec order, that is not
  * optional. Status, marker and env file are written on the way. */
 int snapshot_run(struct snapshot *s, struct err *err);
+
+/* die() was called: makes this the volume's status, if there is a volume yet. Takes no memory and no
+ * locks. */
+void snapshot_leave_status(const struct snapshot *s, const char *text);
 
 /* Resolves and looks, changes nothing (read_only). -1 with the first failure, or ERR_DISK_FULL if it
  * would not fit; what is known is in the views below all the same. */

@@ -101,10 +101,15 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
 {
     struct buf text = {0};
     struct err why;
+    bool       has_status =
+        s->store && !s->config.read_only && !s->volume_is_read_only && !s->status_is_theirs;
 
     look(s);
     s->status_at_ms = clock_now_ms(&s->config.clock);
-    if (s->config.read_only || s->volume_is_read_only || s->status_is_theirs || !s->store)
+    if (s->config.last)
+        last_words_prepare(s->config.last, &s->report, &s->view,
+                           has_status && !progress_phase_is_final(s->view.phase));
+    if (!has_status)
         return;
     report_status(&s->report, &s->view, err, &text);
     if (store_write_state(s->store, s->status_name, buf_view(&text), false, &why)) {
@@ -125,6 +130,12 @@ void snapshot_tell_progress(struct snapshot *s)
         return;
     look(s);
     s->config.on_progress(&s->view, s->config.on_progress_user);
+}
+
+void snapshot_leave_status(const struct snapshot *s, const char *text)
+{
+    if (s->store)
+        store_leave_state(s->store, s->status_name, text);
 }
 
 static void heartbeat(struct snapshot *s)

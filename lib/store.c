@@ -457,6 +457,28 @@ int store_write_state(struct store *store, const char *name, struct str content,
     return store_replace(store, store->place, store->place->state_fd, name, content, durable, err);
 }
 
+void store_leave_state(struct store *store, const char *name, const char *text)
+{
+    const struct store_place *place = store->place;
+    size_t                    at = 0, len = strlen(text);
+    ssize_t                   n = 1;
+    char                      temp[64];
+    int                       fd;
+
+    if (place->state_fd < 0 || place->temp_fd < 0)
+        return;
+    store_temp_name(store, temp);
+    fd = openat(place->temp_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                (mode_t)store->options.file_mode);
+    if (fd < 0)
+        return;
+    for (; at < len && n > 0; at += n > 0 ? (size_t)n : 0)
+        n = write(fd, text + at, len - at);
+    close(fd);
+    if (at < len || renameat(place->temp_fd, temp, place->state_fd, name) != 0)
+        unlinkat(place->temp_fd, temp, 0);
+}
+
 int store_read_state(struct store *store, const char *name, size_t max, struct buf *out,
                      struct err *err)
 {

@@ -55,9 +55,11 @@ const char *store_instance(const struct store *store); /* random id of this proc
 /* State files of the run, below TARGET/.hf-init/. */
 int store_write_state(struct store *store, const char *name, struct str content, bool durable,
                       struct err *err);
-int store_read_state(struct store *store, const char *name, size_t max, struct buf *out,
-                     struct err *err); /* 1, 0 not there, -1 */
-int store_remove_state(struct store *store, const char *name, bool durable, struct err *err);
+/* The same without memory, locks or an error, for a process that is about to die. */
+void store_leave_state(struct store *store, const char *name, const char *text);
+int  store_read_state(struct store *store, const char *name, size_t max, struct buf *out,
+                      struct err *err); /* 1, 0 not there, -1 */
+int  store_remove_state(struct store *store, const char *name, bool durable, struct err *err);
 
 /* Calls visit with the name of each state file; see fs_list_at. */
 int store_list_state(struct store *store, fs_visit_fn *visit, void *user, struct err *err);

@@ -34,6 +34,9 @@ int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
 /* Makes and prints the plan of the loaded spec; returns the exit code. */
 int app_show_plan(struct app *app);
 
+/* From now on an abort ends in a termination message, a status and exit code 1. Call it first. */
+void abort_watch(const struct app *app);
+
 int command_run(struct app *app);
 int command_plan(struct app *app);
 int command_validate(struct app *app);

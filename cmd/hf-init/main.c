@@ -89,6 +89,7 @@ int main(int argc, char **argv)
     int            code;
 
     occupy_standard_descriptors();
+    abort_watch(&app);
     signals_start(&signals);
     keep_memory_private();
     raise_descriptor_limit();

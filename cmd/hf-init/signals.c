@@ -87,14 +87,6 @@ static void add_unless_ignored(sigset_t *set, int signal)
     sigaddset(set, signal);
 }
 
-/* The library aborts when it is out of memory or has broken a rule of its own, after it said so. That
- * is exit code 1 to whoever reads codes; what the volume holds is as after any other death. */
-static void on_abort(int signal)
-{
-    (void)signal;
-    _exit(1);
-}
-
 void signals_start(struct signals *signals)
 {
     pthread_attr_t attr;
@@ -107,7 +99,6 @@ void signals_start(struct signals *signals)
     add_unless_ignored(&signals->set, SIGINT);
     add_unless_ignored(&signals->set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals->set, NULL);
-    signal(SIGABRT, on_abort);
     signal(SIGPIPE, SIG_IGN); /* a closed connection or reader is an error value, not death */
     signal(SIGXFSZ, SIG_IGN); /* likewise a file size limit: EFBIG */
 

@@ -72,8 +72,6 @@ static void wait_ends(struct waiter *w)
     if (w->next)
         w->next->at = w->at;
     busy++;
-    if (w->until_ns > seam_now_ns()) /* it was not time that ended it */
-        sign_of_life();
     pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
     errno = error;
@@ -153,18 +151,28 @@ void seam_wait_start(void)
 
 /* --- waits for descriptors, and for nothing --- */
 
-/* The process's own wake-ups are eventfds, pipes and socket pairs, which it waits to read. */
-static bool is_outside(const struct pollfd *fd)
+/* The process's own wake-ups are eventfds, pipes and socket pairs. */
+static bool is_network(const struct pollfd *fd)
 {
     struct sockaddr_storage address;
     socklen_t               size = sizeof(address);
 
-    if (fd->fd < 0 || !fd->events)
-        return false;
-    if (fd->events & POLLOUT)
-        return true;
-    return getsockname(fd->fd, (struct sockaddr *)&address, &size) == 0 &&
+    return fd->fd >= 0 && fd->events &&
+           getsockname(fd->fd, (struct sockaddr *)&address, &size) == 0 &&
            (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+/* Does it wait for somebody else: the network, or who reads our output? */
+static bool is_outside(const struct pollfd *fd)
+{
+    return (fd->fd >= 0 && (fd->events & POLLOUT)) || is_network(fd);
+}
+
+static void hear(const struct pollfd *fds, nfds_t count)
+{
+    for (nfds_t i = 0; i < count; i++)
+        if (fds[i].revents && is_network(&fds[i]))
+            sign_of_life();
 }
 
 static int own_wake_fd(void)
@@ -192,7 +200,7 @@ static int wait_for(struct pollfd *fds, nfds_t count, int64_t until_ns)
     int            rc = __real_poll(fds, count, 0);
 
     if (rc != 0) { /* it was there already */
-        sign_of_life();
+        hear(fds, count);
         free(all);
         return rc;
     }
@@ -209,9 +217,10 @@ static int wait_for(struct pollfd *fds, nfds_t count, int64_t until_ns)
         if (rc > 0 && all[count].revents && read(w.wake_fd, &kicks, sizeof(kicks)) > 0)
             rc--; /* a kick, perhaps one for the wait before */
     } while (rc == 0 && seam_now_ns() < until_ns);
-    wait_ends(&w);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = all[i].revents;
+    hear(fds, count);
+    wait_ends(&w);
     free(all);
     return rc;
 }
