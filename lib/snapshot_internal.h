@@ -99,6 +99,7 @@ void snapshot_init_report(struct snapshot *s);
 void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
 int  snapshot_tick(void *user, struct err *err);
 void snapshot_learn_whose_status(struct snapshot *s); /* before the first write */
+void snapshot_yield_status(struct snapshot *s);       /* once replaced */
 void snapshot_write_status(struct snapshot *s, const struct err *err);
 void snapshot_tell_progress(struct snapshot *s); /* to whoever draws it */
 /* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */

@@ -148,9 +148,13 @@ int snapshot_take_leases(struct snapshot *s, struct err *err)
 
 int snapshot_renew_leases(struct snapshot *s, struct err *err)
 {
-    for (size_t i = 0; i < s->spec->repo_count; i++)
-        if (s->repo[i].lease && store_lease_renew(s->repo[i].lease, err))
-            return -1;
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        if (!s->repo[i].lease || store_lease_renew(s->repo[i].lease, err) == 0)
+            continue;
+        if (err->kind == ERR_LOCKED)
+            snapshot_yield_status(s);
+        return -1;
+    }
     return 0;
 }
 

@@ -147,25 +147,43 @@ static void heartbeat(struct snapshot *s)
     report_log_heartbeat(s->config.log, &s->view, s->config.log_is_json);
 }
 
-/* Runs of one spec share the status file, and it tells of the one who fetches. */
-void snapshot_learn_whose_status(struct snapshot *s)
+/* Runs of one spec share the status file. Names the instance that it tells of; false: that is us, or
+ * it tells of nobody. */
+static bool read_whose_status(struct snapshot *s, char name[32])
 {
     struct buf   text = {0};
     struct json *doc = NULL;
     struct str   instance;
     struct err   ignored;
-    char         name[32];
+    bool         another;
 
-    s->status_is_theirs = false;
-    if (store_read_state(s->store, s->status_name, STATUS_MAX, &text, &ignored) > 0 &&
-        json_parse(buf_view(&text), &doc, &ignored) == 0 &&
-        json_str(json_get(doc, "instance"), &instance) && instance.len < sizeof(name) &&
-        !str_eq(instance, str_from(store_instance(s->store)))) {
-        snprintf(name, sizeof(name), "%.*s", STR_ARG(instance));
-        s->status_is_theirs = store_lease_is_living(s->store, name, &ignored) > 0;
-    }
+    another = store_read_state(s->store, s->status_name, STATUS_MAX, &text, &ignored) > 0 &&
+              json_parse(buf_view(&text), &doc, &ignored) == 0 &&
+              json_str(json_get(doc, "instance"), &instance) && instance.len < 32 &&
+              !str_eq(instance, str_from(store_instance(s->store)));
+    if (another)
+        snprintf(name, 32, "%.*s", STR_ARG(instance));
     json_free(doc);
     buf_release(&text);
+    return another;
+}
+
+/* It tells of the one who fetches, as long as that one lives. */
+void snapshot_learn_whose_status(struct snapshot *s)
+{
+    struct err ignored;
+    char       name[32];
+
+    s->status_is_theirs =
+        read_whose_status(s, name) && store_lease_is_living(s->store, name, &ignored) > 0;
+}
+
+/* Who was replaced has no more to say where its successor did, be it at work or done. */
+void snapshot_yield_status(struct snapshot *s)
+{
+    char name[32];
+
+    s->status_is_theirs = read_whose_status(s, name);
 }
 
 /* --- the tick --- */

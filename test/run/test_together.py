@@ -284,6 +284,23 @@ def test_a_holder_quiet_for_two_minutes_is_replaced_and_its_late_writes_do_no_ha
     assert volume.files("acme/tiny") == content_of(repo)
 
 
+def test_who_was_replaced_leaves_the_status_to_its_successor(start, hub, volume, held):
+    tiny(hub)
+    running, gate = held(spec())
+    running.signal(signal.SIGSTOP)
+    lease, = leases(volume)
+    os.utime(lease, (time.time() - 150,) * 2)
+    successor = start(spec())
+    gate.release()
+    assert successor.wait().code == 0
+    done = volume.status()
+    time.sleep(5.2)  # longer than it may be silent about its lease
+    running.signal(signal.SIGCONT)
+    late = running.wait()
+    assert late.code == 50, late
+    assert volume.status() == done and done["phase"] == "complete"
+
+
 def test_a_lease_of_another_node_counts_until_it_is_quiet_for_two_minutes(start, hub, volume, held, until):
     repo = tiny(hub)
     running, gate = held(spec("one"))
