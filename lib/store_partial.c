@@ -213,6 +213,16 @@ const struct range_set *store_partial_done(const struct store_partial *p)
 
 /* --- ends --- */
 
+/* A name that is gone may be gone because another process took it for a dead one's. */
+static void blame_thief(struct store_partial *p, struct err *err)
+{
+    struct err lost;
+
+    atomic_store(&p->checked_at_ms, 0);
+    if (err->sys_errno == ENOENT && store_partial_check_ours(p, &lost) && lost.kind == ERR_LOCKED)
+        *err = lost;
+}
+
 int store_partial_publish(struct store_partial *p, struct err *err)
 {
     struct store *store = p->repo->store;
@@ -224,6 +234,7 @@ int store_partial_publish(struct store_partial *p, struct err *err)
     store_partial_name(p->stem, ".journal", journal);
     if (store_partial_check_ours(p, err) ||
         store_publish_bytes(p->repo, &p->file, p->fd, p->place->partials_fd, name, err)) {
+        blame_thief(p, err); /* stopped since we looked? */
         err_wrap(err, "publish %.*s", STR_ARG(p->file.path));
         release_partial(p, true);
         return -1;
