@@ -83,6 +83,9 @@ static const struct {
     [ERR_INTERRUPTED] = {"Interrupted", 130, true, ERR_AGAIN_NO, "start again to resume"},
 };
 
+const char err_more_threads[] =
+    "let the pod have more processes (pids limit, ulimit -u): 32 are enough";
+
 static enum err_kind kind_of_errno(int sys_errno)
 {
     switch (sys_errno) {
@@ -119,6 +122,9 @@ int err_sys(struct err *err, int sys_errno, const char *fmt, ...)
     va_end(ap);
     len = strlen(fresh.text);
     snprintf(fresh.text + len, sizeof(fresh.text) - len, ": %s", strerror(sys_errno));
+    if (sys_errno == EMFILE) /* the volume is not to blame */
+        err_hint(&fresh, "let the process have more files open (ulimit -n, RLIMIT_NOFILE): 64 are "
+                         "enough");
     *err = fresh;
     return -1;
 }

@@ -96,6 +96,8 @@ bool err_is_retryable(enum err_kind kind);
 enum err_again err_again(enum err_kind kind);
 /* The hint to show: err->hint if set, else the kind's usual advice, else "". */
 const char *err_next_step(const struct err *err);
+/* A hint: a thread could not be had. */
+extern const char err_more_threads[];
 
 /* Out of memory or a broken invariant: says where on stderr and aborts. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

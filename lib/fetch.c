@@ -73,43 +73,69 @@ static struct lane_limits limits_of(const struct spec *spec, const struct queue 
     return limits;
 }
 
-static int start_lanes(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
+/* All of them before the first lane or finisher can wake one. A lane that cannot be started leaves
+ * its own unused. */
+static int make_lane_http(struct fetch *fetch, struct queue *q, unsigned lanes, struct err *err)
 {
-    unsigned           lanes = lanes_wanted(fetch->config.spec, q);
     struct http_config http = fetch->config.http;
 
     http.max_connections = limits_of(fetch->config.spec, q, 0, lanes).requests;
     q->lane_http = mem_alloc(LANES_MAX * sizeof(struct http *));
     for (unsigned i = 0; i < lanes; i++)
-        if (http_new(&http, &q->lane_http[i], err))
+        if (http_new(&http, &q->lane_http[q->lane_count++], err))
             return -1;
-    pthread_mutex_lock(&q->lock);
-    q->lane_count = lanes; /* complete before the first lane or finisher can wake one */
-    pthread_mutex_unlock(&q->lock);
-    for (unsigned i = 0; i < lanes; i++) {
-        struct lane_limits limits = limits_of(fetch->config.spec, q, i, lanes);
-
-        if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
-            return -1;
-        crew->lane_count++;
-    }
     return 0;
 }
 
+static int add_lane(struct fetch *fetch, struct queue *q, struct crew *crew, unsigned lanes,
+                    struct err *err)
+{
+    unsigned           i = (unsigned)crew->lane_count;
+    struct lane_limits limits = limits_of(fetch->config.spec, q, i, lanes);
+
+    if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
+        return -1;
+    crew->lane_count++;
+    return 0;
+}
+
+static int add_finisher(struct queue *q, struct crew *crew, struct err *err)
+{
+    int rc = pthread_create(&crew->finisher[crew->finisher_count], NULL, finisher_main, q);
+
+    if (rc != 0)
+        return fetch_no_thread(rc, "hashing", err);
+    crew->finisher_count++;
+    return 0;
+}
+
+/* There are no more threads, and libcurl takes one for every name it looks up. */
+static void leave_room(struct queue *q, const struct crew *crew)
+{
+    enum { LOOK_UPS = 4 };
+    size_t spare = crew->finisher_count - 1;
+
+    queue_spare_finishers(q, spare < LOOK_UPS ? (unsigned)spare : LOOK_UPS);
+}
+
+/* With one lane and one finisher a run works; more make it faster. */
 static int start_crew(struct fetch *fetch, struct queue *q, struct crew *crew, struct err *err)
 {
-    for (size_t i = 0; i < FINISHERS; i++) {
-        int rc = pthread_create(&crew->finisher[i], NULL, finisher_main, q);
+    unsigned   lanes = lanes_wanted(fetch->config.spec, q);
+    struct err ignored;
 
-        if (rc != 0 && i == 0)
-            return err_sys(err, rc, "start a hashing thread");
-        if (rc != 0)
-            break; /* fewer will do */
-        crew->finisher_count++;
-    }
-    if (q->bulk_count) /* without it a run works all the same */
+    if (make_lane_http(fetch, q, lanes, err) || add_lane(fetch, q, crew, lanes, err) ||
+        add_finisher(q, crew, err))
+        return -1;
+    if (q->bulk_count)
         crew->has_syncer = pthread_create(&crew->syncer, NULL, syncer_main, q) == 0;
-    return start_lanes(fetch, q, crew, err);
+    while (crew->finisher_count < FINISHERS && add_finisher(q, crew, &ignored) == 0)
+        continue;
+    while (crew->lane_count < lanes && add_lane(fetch, q, crew, lanes, &ignored) == 0)
+        continue;
+    if (crew->finisher_count < FINISHERS || crew->lane_count < lanes)
+        leave_room(q, crew);
+    return 0;
 }
 
 static void wait_a_tick(struct queue *q)

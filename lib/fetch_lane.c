@@ -448,6 +448,12 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
+int fetch_no_thread(int rc, const char *what, struct err *err)
+{
+    err_sys(err, rc, "start a %s thread", what);
+    return err_hint(err, "%s", err_more_threads);
+}
+
 int lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
                struct err *err)
 {
@@ -460,7 +466,7 @@ int lane_start(struct queue *q, struct http *http, struct lane_limits limits, st
     rc = pthread_create(&lane->thread, NULL, lane_main, lane);
     if (rc != 0) {
         free(lane);
-        return err_sys(err, rc, "start a network thread");
+        return fetch_no_thread(rc, "network", err);
     }
     *out = lane;
     return 0;

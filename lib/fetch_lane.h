@@ -16,7 +16,10 @@ unsigned lane_share(const struct lane_limits *limits, unsigned all);
 
 struct lane; /* heap; one thread */
 
-/* Borrows `http`: other lanes wake it until all of them are gone. ERR_INTERNAL if no thread can be had. */
+/* pthread_create answered rc: ERR_IO. */
+int fetch_no_thread(int rc, const char *what, struct err *err);
+
+/* Borrows `http`: other lanes wake it until all of them are gone. ERR_IO if no thread can be had. */
 int  lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
                 struct err *err);
 void lane_join(struct lane *lane); /* after queue_is_over or queue_stop; frees */

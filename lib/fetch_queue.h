@@ -93,8 +93,9 @@ struct queue {
     _Atomic unsigned target;  /* … and now */
     _Atomic unsigned ceiling; /* more than that end at once */
     _Atomic unsigned refused; /* connections, since the pace looked */
-    _Atomic uint64_t received_bytes; /* of bulk, since the start */
-    _Atomic bool     stopping;       /* everybody out; partials stay */
+    _Atomic uint64_t received_bytes;     /* of bulk, since the start */
+    _Atomic bool     stopping;           /* everybody out; partials stay */
+    unsigned         finishers_to_spare; /* so many of them end at the next occasion */
     _Atomic unsigned alarms; /* rises when queue_must_stop may have become true for a file */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
     struct http    **lane_http;       /* to wake them; owned array */
@@ -143,6 +144,8 @@ bool queue_start_from_scratch(struct queue *q, struct fetch_file *file);
 
 /* For finishers. Waits; NULL when there will be nothing more. */
 struct fetch_file *queue_next_to_finish(struct queue *q);
+/* So many finishers end: their threads are wanted elsewhere. */
+void queue_spare_finishers(struct queue *q, unsigned count);
 /* How far may it be hashed now? */
 uint64_t queue_hash_front(struct queue *q, struct fetch_file *file);
 /* Hashed so far. True: that was all of it, publish it; else more may come. */

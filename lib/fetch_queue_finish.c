@@ -24,6 +24,10 @@ struct fetch_file *queue_next_to_finish(struct queue *q)
 
     pthread_mutex_lock(&q->lock);
     while (!f && q->left > 0 && !atomic_load(&q->stopping)) {
+        if (q->finishers_to_spare) {
+            q->finishers_to_spare--;
+            break;
+        }
         f = q->finish_head;
         if (!f) {
             pthread_cond_wait(&q->finish_ready, &q->lock);
@@ -42,6 +46,14 @@ struct fetch_file *queue_next_to_finish(struct queue *q)
     }
     pthread_mutex_unlock(&q->lock);
     return f;
+}
+
+void queue_spare_finishers(struct queue *q, unsigned count)
+{
+    pthread_mutex_lock(&q->lock);
+    q->finishers_to_spare = count;
+    pthread_cond_broadcast(&q->finish_ready);
+    pthread_mutex_unlock(&q->lock);
 }
 
 uint64_t queue_hash_front(struct queue *q, struct fetch_file *file)

@@ -284,7 +284,7 @@ bool http_is_surplus(struct http *http, uint64_t handle)
  * is silent, the next request begins with the other form. */
 static bool may_be_relative(struct request *r)
 {
-    if (!http_name_failed(r))
+    if (!http_name_failed(r) || http_lacks_thread(r))
         return false;
     if (!r->absolute_name) {
         buf_clear(&r->http->relative_hosts);

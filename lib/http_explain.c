@@ -70,6 +70,17 @@ static int explain_connect(struct request *r, const char *detail)
     return -1;
 }
 
+bool http_lacks_thread(const struct request *r)
+{
+    return r->code == CURLE_COULDNT_RESOLVE_HOST && strstr(r->error_text, "thread failed to start");
+}
+
+static int explain_no_thread(struct request *r)
+{
+    err_set(&r->err, ERR_DNS, "no thread could be had to look up the name %s", buf_cstr(&r->host));
+    return err_hint(&r->err, "%s", err_more_threads);
+}
+
 int http_explain(struct request *r)
 {
     const char *host = buf_cstr(&r->host);
@@ -81,6 +92,8 @@ int http_explain(struct request *r)
         return explain_proxy(r, connect_status);
     switch (r->code) {
     case CURLE_COULDNT_RESOLVE_HOST:
+        if (http_lacks_thread(r))
+            return explain_no_thread(r);
         return err_set(&r->err, ERR_DNS, "the name %s could not be looked up", host);
     case CURLE_COULDNT_RESOLVE_PROXY:
         return err_set(&r->err, ERR_DNS, "the proxy's name could not be looked up");

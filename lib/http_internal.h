@@ -88,5 +88,7 @@ void http_count(struct http *http);
 int http_explain(struct request *r);
 /* Was there no answer about its name, or a bad one? */
 bool http_name_failed(const struct request *r);
+/* The name was not even asked for: libcurl had no thread to do it in. */
+bool http_lacks_thread(const struct request *r);
 
 #endif
