@@ -225,13 +225,18 @@ int fs_open_resolved_at(int dir_fd, const char *rel, struct err *err)
 
 int fs_sync_dir_at(int dir_fd, const char *rel, struct err *err)
 {
-    int fd = fs_open_dir_at(dir_fd, rel, err), rc = 0;
+    int fd = fs_open_dir_at(dir_fd, rel, err), rc;
 
     if (fd < 0)
         return -1;
+    do
+        rc = fsync(fd);
+    while (rc != 0 && errno == EINTR);
     /* Some network and FUSE file systems know no fsync of a folder. */
-    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
-        rc = fs_name_failed(dir_fd, rel, "sync folder", errno, err);
+    if (rc != 0 && (errno == EINVAL || errno == ENOTSUP || errno == ENOSYS))
+        rc = 0;
+    if (rc != 0)
+        fs_name_failed(dir_fd, rel, "sync folder", errno, err);
     fs_close(&fd);
     return rc;
 }

@@ -83,9 +83,10 @@ int fs_read_pieces_at(int dir_fd, const char *rel, fs_piece_fn *piece, void *use
 /* Any path, links followed (secrets, config maps). "-" is standard input. */
 int fs_read_file(const char *path, size_t max, struct buf *out, struct err *err);
 
-/* Starts writing back [begin, end) and, with drop, waits for it and lets the page cache go. Errors
- * are not reported: this is advice. */
-void fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop);
+/* Starts writing back [begin, end) and, with drop, waits for it and lets the page cache go. Where the
+ * volume cannot, nothing happens. An error is of bytes that did not get to the disk, and the kernel
+ * tells it once: the fdatasync that comes after says that all is well. */
+int fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop, struct err *err);
 
 struct fs_space {
     uint64_t device;     /* st_dev: equal means the same file system */

@@ -305,14 +305,24 @@ out:
     return rc;
 }
 
-void fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop)
+/* Not of the bytes, but of the call: no such call here, or not for this kind of file. */
+static bool is_no_such_call(int sys_errno)
+{
+    return sys_errno == ENOSYS || sys_errno == EINVAL || sys_errno == ENOTSUP ||
+           sys_errno == ESPIPE || sys_errno == EPERM || sys_errno == ENOMEM || sys_errno == EINTR;
+}
+
+int fs_write_behind(int fd, uint64_t begin, uint64_t end, bool drop, struct err *err)
 {
     off_t    at = (off_t)begin, len = (off_t)(end - begin);
     unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER;
 
     if (begin >= end)
-        return;
-    (void)sync_file_range(fd, at, len, SYNC_FILE_RANGE_WRITE | (drop ? wait : 0));
+        return 0;
+    if (sync_file_range(fd, at, len, SYNC_FILE_RANGE_WRITE | (drop ? wait : 0)) != 0 &&
+        !is_no_such_call(errno))
+        return err_sys(err, errno, "write back from offset %llu", (unsigned long long)begin);
     if (drop)
         (void)posix_fadvise(fd, at, len, POSIX_FADV_DONTNEED);
+    return 0;
 }

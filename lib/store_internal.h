@@ -160,7 +160,7 @@ void store_partial_look(struct store_repo *repo, const struct store_file *file,
                         struct store_view *out);
 
 /* --- store_publish.c --- */
-/* Gives the bytes in `name` below from_dir, open as fd, their final name. */
+/* Gives the bytes in `name` below from_dir, open as fd and on disk already, their final name. */
 int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
                         int from_dir, const char *name, struct err *err);
 

@@ -47,19 +47,6 @@ static void unregister_partial(struct store *store, struct store_partial *p, boo
     pthread_mutex_unlock(&store->lock);
 }
 
-static void release_partial(struct store_partial *p, bool keep)
-{
-    unregister_partial(p->repo->store, p, keep);
-    atomic_fetch_sub(&p->place->unsynced_bytes, atomic_load(&p->unsynced_bytes));
-    journal_close(&p->journal);
-    fs_close(&p->fd);
-    range_set_release(&p->opened);
-    journal_view_release(&p->content);
-    pthread_mutex_destroy(&p->lock);
-    free((char *)p->file.path.p);
-    free(p);
-}
-
 static void delete_files(const struct store_place *place, const char *stem)
 {
     struct err ignored;
@@ -69,6 +56,23 @@ static void delete_files(const struct store_place *place, const char *stem)
     fs_unlink_at(place->partials_fd, name, &ignored);
     store_partial_name(stem, ".journal", name);
     fs_unlink_at(place->partials_fd, name, &ignored);
+}
+
+static void release_partial(struct store_partial *p, bool keep)
+{
+    bool is_damaged = atomic_load(&p->is_damaged);
+
+    if (is_damaged)
+        delete_files(p->place, p->stem);
+    unregister_partial(p->repo->store, p, keep && !is_damaged);
+    atomic_fetch_sub(&p->place->unsynced_bytes, atomic_load(&p->unsynced_bytes));
+    journal_close(&p->journal);
+    fs_close(&p->fd);
+    range_set_release(&p->opened);
+    journal_view_release(&p->content);
+    pthread_mutex_destroy(&p->lock);
+    free((char *)p->file.path.p);
+    free(p);
 }
 
 /* Makes a dead instance's partial ours. Our journal comes first: at no moment do bytes lie there
@@ -232,7 +236,7 @@ int store_partial_publish(struct store_partial *p, struct err *err)
     atomic_store(&p->checked_at_ms, 0); /* look now */
     store_partial_name(p->stem, ".part", name);
     store_partial_name(p->stem, ".journal", journal);
-    if (store_partial_check_ours(p, err) ||
+    if (store_partial_check_ours(p, err) || store_partial_sync_data(p, err) ||
         store_publish_bytes(p->repo, &p->file, p->fd, p->place->partials_fd, name, err)) {
         blame_thief(p, err); /* stopped since we looked? */
         err_wrap(err, "publish %.*s", STR_ARG(p->file.path));

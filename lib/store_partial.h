@@ -20,6 +20,7 @@ struct store_partial {
     struct range_set    opened;         /* what was there when we came */
     _Atomic uint64_t    checked_at_ms;  /* when the name was last seen to be ours */
     _Atomic uint64_t    unsynced_bytes; /* with place.syncs_early */
+    atomic_bool         is_damaged;     /* the disk lost bytes of it: it goes when it is closed */
     /* These belong to whoever feeds the hash. */
     uint64_t noted_hash_bytes; /* the last one in the journal */
     uint64_t dropped_bytes;    /* [0, dropped_bytes) has left the page cache */
@@ -52,6 +53,9 @@ bool store_stale_load(struct store *store, const struct store_place *place,
                       struct journal_view *view, uint64_t *allocated_bytes);
 
 /* --- store_write.c --- */
+/* Everything written so far, on disk. After a failure nobody can tell what is: the kernel may have
+ * let go of the pages, and the next sync would say all is well. So the partial is damaged then. */
+int store_partial_sync_data(struct store_partial *p, struct err *err);
 /* If we were stopped for long, another instance may have taken our partial for a dead one's. Then
  * the bytes are its own now: ERR_LOCKED. Looks once a second. */
 int  store_partial_check_ours(struct store_partial *p, struct err *err);

@@ -51,8 +51,6 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
     int         rc = -1;
 
     repo->layout->final(repo, file, &path);
-    if (fs_sync_data(fd, err))
-        goto out;
     fs_set_mode(fd, (mode_t)repo->store->options.file_mode);
     if (store_repo_make_parent(repo, buf_cstr(&path), err) ||
         check_free(repo, buf_cstr(&path), err))
@@ -81,7 +79,6 @@ static int publish_bytes_of(struct store_repo *repo, const struct store_file *fi
 {
     struct store *store = repo->store;
     struct err    ignored;
-    struct stat   st;
     char          name[64];
     int           to, rc = -1;
 
@@ -98,8 +95,10 @@ static int publish_bytes_of(struct store_repo *repo, const struct store_file *fi
     if (rc == 0)
         rc = err_set(err, ERR_INTEGRITY, "the copy differs");
     else if (rc == 1)
-        rc = fstat(to, &st) ? err_sys(err, errno, "stat")
-                            : store_publish_bytes(repo, file, to, repo->place->temp_fd, name, err);
+        rc = fs_sync_data(to, err) ||
+                     store_publish_bytes(repo, file, to, repo->place->temp_fd, name, err)
+                 ? -1
+                 : 0;
 out:
     fs_close(&to);
     if (rc)

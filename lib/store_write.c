@@ -13,6 +13,14 @@ enum {
     OWNER_CHECK_MS = 1000,
 };
 
+/* The disk lost bytes, or does not give them back: none of this partial counts any more. */
+static int damaged_if(struct store_partial *p, int rc)
+{
+    if (rc)
+        atomic_store(&p->is_damaged, true);
+    return rc;
+}
+
 int store_partial_check_ours(struct store_partial *p, struct err *err)
 {
     uint64_t    now_ms = clock_now_ms(&p->repo->store->options.clock);
@@ -33,6 +41,11 @@ int store_partial_check_ours(struct store_partial *p, struct err *err)
                        "the partial of %.*s was taken over by another process while this one was "
                        "stopped",
                        STR_ARG(p->file.path));
+    if ((uint64_t)opened.st_size != p->file.size_bytes) { /* it had all of them from the start */
+        err_set(err, ERR_IO, "the partial of %.*s was cut to %lld bytes by somebody else",
+                STR_ARG(p->file.path), (long long)opened.st_size);
+        return damaged_if(p, -1);
+    }
     atomic_store(&p->checked_at_ms, now_ms);
     return 0;
 }
@@ -41,34 +54,37 @@ int store_partial_check_ours(struct store_partial *p, struct err *err)
 
 /* A stream that passes the end of a window starts writing it back: when somebody waits for it, or
  * memory is short, it is on its way. */
-static void start_write_back(struct store_partial *p, uint64_t begin, uint64_t end)
+static int start_write_back(struct store_partial *p, uint64_t begin, uint64_t end, struct err *err)
 {
     uint64_t window = p->repo->store->window_bytes, from = begin / window * window;
 
-    if (p->repo->store->options.drop_cache || p->place->syncs_early)
-        fs_write_behind(p->fd, from, end / window * window, false);
+    if (!p->repo->store->options.drop_cache && !p->place->syncs_early)
+        return 0;
+    return damaged_if(p, fs_write_behind(p->fd, from, end / window * window, false, err));
 }
 
 /* Lets go of what is hashed, one window behind, so that the disk has had time. Bytes that nobody has
  * hashed yet stay: they would have to be read from the disk again. */
-static void drop_behind(struct store_partial *p, uint64_t hashed)
+static int drop_behind(struct store_partial *p, uint64_t hashed, struct err *err)
 {
     uint64_t window = p->repo->store->window_bytes, end = hashed / window * window;
+    uint64_t from;
 
     if (!p->repo->store->options.drop_cache)
-        return;
+        return 0;
     if (hashed < p->dropped_bytes) /* begun anew */
         p->dropped_bytes = 0;
     if (end < p->dropped_bytes + 2 * window)
-        return;
-    fs_write_behind(p->fd, p->dropped_bytes, end - window, true);
+        return 0;
+    from = p->dropped_bytes;
     p->dropped_bytes = end - window;
+    return damaged_if(p, fs_write_behind(p->fd, from, end - window, true, err));
 }
 
-static int sync_data(struct store_partial *p, struct err *err)
+int store_partial_sync_data(struct store_partial *p, struct err *err)
 {
     uint64_t synced = atomic_exchange(&p->unsynced_bytes, 0);
-    int      rc = fs_sync_data(p->fd, err);
+    int      rc = damaged_if(p, fs_sync_data(p->fd, err));
 
     atomic_fetch_sub(&p->place->unsynced_bytes, synced);
     return rc;
@@ -86,7 +102,7 @@ static int sync_early(struct store_partial *p, size_t len, struct err *err)
     of_place = atomic_fetch_add(&p->place->unsynced_bytes, len) + len;
     if (of_place < p->repo->store->early_bytes || of_file < EARLY_SYNC_LEAST_BYTES)
         return 0;
-    return sync_data(p, err);
+    return store_partial_sync_data(p, err);
 }
 
 int store_partial_write(struct store_partial *p, const void *data, size_t len, uint64_t offset,
@@ -98,10 +114,13 @@ int store_partial_write(struct store_partial *p, const void *data, size_t len, u
         return err_set(err, ERR_INTERNAL, "write past the end of %.*s", STR_ARG(p->file.path));
     if (store_partial_check_ours(p, err))
         return -1;
-    if (fs_pwrite_full(p->fd, data, len, offset, err))
+    if (fs_pwrite_full(p->fd, data, len, offset, err)) {
+        damaged_if(p, err->sys_errno == EIO); /* a full disk may grow, and the rest is good */
         return err_wrap(err, "%.*s", STR_ARG(p->file.path));
-    start_write_back(p, offset, end);
-    return sync_early(p, len, err) ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : 0;
+    }
+    if (start_write_back(p, offset, end, err) || sync_early(p, len, err))
+        return err_wrap(err, "%.*s", STR_ARG(p->file.path));
+    return 0;
 }
 
 ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint64_t offset,
@@ -109,6 +128,7 @@ ssize_t store_partial_read(struct store_partial *p, void *data, size_t len, uint
 {
     ssize_t n = fs_pread_full(p->fd, data, len, offset, err);
 
+    damaged_if(p, n < 0);
     return n < 0 ? err_wrap(err, "%.*s", STR_ARG(p->file.path)) : n;
 }
 
@@ -167,7 +187,8 @@ int store_partial_hashed(struct store_partial *p, const struct digest_run *run, 
     struct journal_hash hash = {.hashed_bytes = run->hashed_bytes};
     int                 rc = 0;
 
-    drop_behind(p, run->hashed_bytes);
+    if (drop_behind(p, run->hashed_bytes, err))
+        return err_wrap(err, "%.*s", STR_ARG(p->file.path));
     if (hash.hashed_bytes < p->noted_hash_bytes + NOTE_HASH_EVERY_BYTES)
         return 0;
     hash.len = digest_save(run, hash.state);
@@ -200,7 +221,7 @@ int store_partial_sync(struct store_partial *p, struct err *err)
     for (size_t i = 0; i < p->content.written.count; i++)
         range_set_add(&covered, p->content.written.item[i]);
     pthread_mutex_unlock(&p->lock);
-    rc = sync_data(p, err); /* without the lock: it may take seconds */
+    rc = store_partial_sync_data(p, err); /* without the lock: it may take seconds */
     pthread_mutex_lock(&p->lock);
     if (rc == 0) {
         for (size_t i = 0; i < covered.count; i++)

@@ -188,8 +188,8 @@ static void bytes_land_where_they_belong(void)
     CHECK(fs_pread_full(fd, got, sizeof(got), 99996, &err) == 4);
     CHECK_STR(got, "tail");
     CHECK(fs_sync_data(fd, &err) == 0);
-    fs_write_behind(fd, 0, 100000, false);
-    fs_write_behind(fd, 0, 100000, true);
+    CHECK(fs_write_behind(fd, 0, 100000, false, &err) == 0);
+    CHECK(fs_write_behind(fd, 0, 100000, true, &err) == 0);
     copy = fs_open_at(dir_fd, "copy", O_RDWR | O_CREAT | O_EXCL, 0644, &err);
     CHECK(fs_copy(fd, copy, 100000, &err) == 0);
     CHECK(fs_pread_full(copy, got, 4, 99996, &err) == 4 && memcmp(got, "tail", 4) == 0);
