@@ -293,6 +293,23 @@ int fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, str
     return sys_errno > 0 ? rename_failed(to_dir, from, to, sys_errno, err) : sys_errno;
 }
 
+bool fs_names_open_at(int fd, int dir_fd, const char *rel)
+{
+    struct stat opened, named;
+    struct err  ignored;
+
+    return fstat(fd, &opened) == 0 && fs_exists_at(dir_fd, rel, &named, &ignored) == 1 &&
+           opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+int fs_rename_open_at(int fd, int from_dir, const char *from, int to_dir, const char *to,
+                      struct err *err)
+{
+    if (fs_rename_at(from_dir, from, to_dir, to, err) == 0)
+        return 0;
+    return err->sys_errno == ENOENT && fs_names_open_at(fd, to_dir, to) ? 0 : -1;
+}
+
 int fs_unlink_at(int dir_fd, const char *rel, struct err *err)
 {
     struct fs_parent parent;

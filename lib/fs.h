@@ -47,7 +47,13 @@ void fs_set_mode(int fd, mode_t mode);
 int  fs_sync_data(int fd, struct err *err); /* fdatasync; EINVAL and ENOTSUP count as done */
 int  fs_sync_dir_at(int dir_fd, const char *rel, struct err *err);
 int  fs_rename_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
-int  fs_unlink_at(int dir_fd, const char *rel, struct err *err); /* missing is fine */
+/* The same for a file that is open as fd: ENOENT for what was done already, the answer of an NFS
+ * server whose first reply was lost, counts as done. */
+int fs_rename_open_at(int fd, int from_dir, const char *from, int to_dir, const char *to,
+                      struct err *err);
+int fs_unlink_at(int dir_fd, const char *rel, struct err *err); /* missing is fine */
+/* Is what has this name the file that is open as fd? */
+bool fs_names_open_at(int fd, int dir_fd, const char *rel);
 /* 1 made, 0 the name is taken, -1 error; err->sys_errno tells whether the volume has such links. */
 int fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struct err *err);
 int fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err);

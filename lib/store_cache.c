@@ -232,10 +232,9 @@ static int make_hard_link(struct store_repo *repo, const char *blob, const char 
 static int make_file(struct store_repo *repo, const struct store_file *file, const char *blob,
                      const char *path, bool fresh, struct err *err)
 {
-    struct err  ignored;
-    struct stat st;
-    char        temp[64];
-    int         from = -1, to = -1, rc = -1;
+    struct err ignored;
+    char       temp[64];
+    int        from = -1, to = -1, rc = -1;
 
     if (fresh)
         return fs_rename_at(repo->root_fd, blob, repo->root_fd, path, err);
@@ -251,8 +250,8 @@ static int make_file(struct store_repo *repo, const struct store_file *file, con
     if (rc == 0 && store_hash(to, file->size_bytes, &file->digest, repo->store->options.drop_cache,
                               NULL, NULL, err) != 1)
         rc = err_set(err, ERR_INTEGRITY, "the copy of %s differs", blob);
-    if (rc == 0 && (fs_sync_data(to, err) || fstat(to, &st) != 0 ||
-                    fs_rename_at(repo->place->temp_fd, temp, repo->root_fd, path, err)))
+    if (rc == 0 && (fs_sync_data(to, err) ||
+                    fs_rename_open_at(to, repo->place->temp_fd, temp, repo->root_fd, path, err)))
         rc = -1;
     if (rc)
         fs_unlink_at(repo->place->temp_fd, temp, &ignored);

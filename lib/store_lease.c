@@ -233,12 +233,13 @@ static int claim_free_name(struct store *store, const char *name, const char *te
 
     if (rc >= 0) {
         fs_unlink_at(store->place->temp_fd, temp, &ignored);
-        return rc;
+        return rc ? 1 : names_ours(store, name, fd, err); /* the reply of an NFS server was lost */
     }
     /* No hard links here. A rename may push out a rival's claim, which both find out by looking
      * again: only one inode has the name. */
-    if (fs_rename_at(store->place->temp_fd, temp, store->place->state_fd, name, err))
+    if (fs_rename_open_at(fd, store->place->temp_fd, temp, store->place->state_fd, name, err))
         return -1;
+    fs_unlink_at(store->place->temp_fd, temp, &ignored); /* the link was made, and not told of */
     wait_for_rivals();
     return names_ours(store, name, fd, err);
 }
@@ -258,7 +259,7 @@ static int replace_dead(struct store *store, const char *name, int dead_fd, enum
     rc = names_ours(store, name, dead_fd, err); /* still the one that we judged? */
     if (rc != 1)
         return rc;
-    if (fs_rename_at(store->place->temp_fd, temp, store->place->state_fd, name, err))
+    if (fs_rename_open_at(fd, store->place->temp_fd, temp, store->place->state_fd, name, err))
         return -1;
     if (!by_lock)
         wait_for_rivals();

@@ -80,7 +80,6 @@ static void release_partial(struct store_partial *p, bool keep)
 static int take_over(struct store_partial *p, const struct stale_partial *from)
 {
     const struct store_place *place = p->place;
-    struct stat               opened, named;
     struct err                ignored;
     char                      old_name[128], name[128], journal[128];
 
@@ -93,10 +92,9 @@ static int take_over(struct store_partial *p, const struct stale_partial *from)
     store_partial_fill_head(p);
     if (journal_create(&p->journal, place->partials_fd, journal, &p->content, &ignored))
         goto lost;
-    if (fs_rename_at(place->partials_fd, old_name, place->partials_fd, name, &ignored) ||
-        fstat(p->fd, &opened) != 0 ||
-        fs_exists_at(place->partials_fd, name, &named, &ignored) != 1 ||
-        opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+    if (fs_rename_open_at(p->fd, place->partials_fd, old_name, place->partials_fd, name,
+                          &ignored) ||
+        !fs_names_open_at(p->fd, place->partials_fd, name))
         goto lost;
     store_partial_name(from->stem, ".journal", old_name);
     fs_unlink_at(place->partials_fd, old_name, &ignored);

@@ -27,22 +27,6 @@ static int check_free(struct store_repo *repo, const char *path, struct err *err
     return err_hint(err, "remove or rename it");
 }
 
-/* rename, and the answer of an NFS server that did it but whose first reply was lost. */
-static int rename_into(struct store_repo *repo, int fd, int from_dir, const char *name,
-                       const char *path, struct err *err)
-{
-    struct stat opened, named;
-    struct err  ignored;
-
-    if (fs_rename_at(from_dir, name, repo->root_fd, path, err) == 0)
-        return 0;
-    if (err->sys_errno == ENOENT && fstat(fd, &opened) == 0 &&
-        fs_exists_at(repo->root_fd, path, &named, &ignored) == 1 && opened.st_ino == named.st_ino &&
-        opened.st_dev == named.st_dev)
-        return 0;
-    return -1;
-}
-
 int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
                         int from_dir, const char *name, struct err *err)
 {
@@ -64,7 +48,7 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
                 STR_ARG(file->path), (long long)st.st_size, (unsigned long long)file->size_bytes);
         goto out;
     }
-    if (rename_into(repo, fd, from_dir, name, buf_cstr(&path), err) ||
+    if (fs_rename_open_at(fd, from_dir, name, repo->root_fd, buf_cstr(&path), err) ||
         repo->layout->expose(repo, file, buf_cstr(&path), &st, true, err))
         goto out;
     rc = 0;

@@ -156,7 +156,7 @@ static int renew_journal(struct store_partial *p, struct err *err)
         return -1;
     /* What the old one had on disk must not be lost with it. */
     if ((p->content.durable.count && fs_sync_data(fresh.fd, err)) ||
-        fs_rename_at(p->place->temp_fd, temp, p->place->partials_fd, name, err)) {
+        fs_rename_open_at(fresh.fd, p->place->temp_fd, temp, p->place->partials_fd, name, err)) {
         journal_close(&fresh);
         return -1;
     }
