@@ -349,9 +349,10 @@ int store_lease_renew(struct store_lease *lease, struct err *err)
                        "another process took over the lease .hf-init/%s, because "
                        "this one gave no sign of life for two minutes",
                        lease->name);
-    /* NULL lets the server of a network volume set its own time. */
-    if (futimens(lease->fd, NULL) != 0)
-        return err_sys(err, errno, "renew the lease .hf-init/%s", lease->name);
+    /* NULL lets the server of a network volume set its own time. Where times cannot be set, the claim
+     * is given its first byte once more: the volume notes when. */
+    if (futimens(lease->fd, NULL) != 0 && fs_pwrite_full(lease->fd, "{", 1, 0, err))
+        return err_wrap(err, "renew the lease .hf-init/%s", lease->name);
     return 0;
 }
 
