@@ -283,6 +283,7 @@ int snapshot_read_marker(struct snapshot *s, struct err *err)
 int snapshot_write_marker(struct snapshot *s, struct err *err)
 {
     struct buf marker = {0}, env = {0};
+    struct err ignored;
     int        rc;
 
     snapshot_fill_report(s);
@@ -293,6 +294,8 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
     report_marker(&s->report, clock_wall_ms(&s->config.clock), &marker);
     if (rc == 0) /* the last write of all: it says that everything else is there */
         rc = store_write_state(s->store, s->marker_name, buf_view(&marker), true, err);
+    if (rc) /* it may have its name, and the folder would not be synced: this run says no */
+        snapshot_remove_marker(s, &ignored);
     buf_release(&marker);
     buf_release(&env);
     return rc;
