@@ -80,7 +80,7 @@ struct store_repo {
     int              root_fd; /* the folder; -1 until it exists */
     struct inventory inventory;
     int              append_fd; /* of the inventory's file; -1 until something is noted */
-    struct name_set  touched;   /* folders below root_fd whose entries changed */
+    struct name_set  touched;   /* folders below root_fd whose entries may not be on disk */
     struct looked    blobs_folder, last_folder;  /* what store_look keeps open */
     bool             no_symlinks, no_hard_links; /* found out by trying */
 };

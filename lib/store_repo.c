@@ -188,18 +188,17 @@ int store_repo_ready(struct store_repo *repo, struct err *err)
     return rc;
 }
 
-/* A folder that we may have made is only durable with its own entry, so its parents count too. */
+/* A folder that we may have made is only durable with its own entry, so its parents count too. Call
+ * with the lock held. */
 static void touch_folder(struct store_repo *repo, const char *folder)
 {
     char  rel[4096];
     char *slash;
 
     snprintf(rel, sizeof(rel), "%s", folder);
-    pthread_mutex_lock(&repo->lock);
     while (name_set_add(&repo->touched, rel) && (slash = strrchr(rel, '/')) != NULL)
         *slash = '\0';
     name_set_add(&repo->touched, ".");
-    pthread_mutex_unlock(&repo->lock);
 }
 
 int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err *err)
@@ -211,7 +210,9 @@ int store_repo_make_parent(struct store_repo *repo, const char *rel, struct err 
     if (store_repo_ready(repo, err))
         return -1;
     snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rel) : 1, slash ? rel : ".");
+    pthread_mutex_lock(&repo->lock);
     touch_folder(repo, folder);
+    pthread_mutex_unlock(&repo->lock);
     fd = fs_open_dir_at(repo->root_fd, folder, err);
     if (fd >= 0) {
         fs_close(&fd);
@@ -244,6 +245,9 @@ static int look_folder(struct store_repo *repo, const char *rel, int *fd, const 
         looked->fd = fs_open_dir_at(repo->root_fd, looked->folder, err);
         if (looked->fd < 0)
             return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
+        /* What an earlier run renamed into it, before it died or failed, may not be on disk; the
+         * marker will answer for that, too. */
+        touch_folder(repo, looked->folder);
     }
     *fd = looked->fd;
     return 1;
@@ -365,6 +369,7 @@ static int prove(struct store_repo *repo, const struct store_file *file, const c
 {
     struct inventory_entry *entry;
     struct stat             after;
+    struct err              unsynced;
     int                     fd, rc;
 
     fd = store_repo_open_content(repo, path, err);
@@ -385,6 +390,9 @@ static int prove(struct store_repo *repo, const struct store_file *file, const c
     /* Somebody wrote to it while we read: what we saw is not what is there. */
     if (rc == 1 && (fstat(fd, &after) != 0 || after.st_size != st->st_size ||
                     inventory_mtime_ns(&after) != inventory_mtime_ns(st)))
+        rc = 0;
+    /* Others rarely sync; what the disk lost of it would be hidden by the page cache until then. */
+    if (rc == 1 && fs_sync_data(fd, &unsynced) && unsynced.sys_errno == EIO)
         rc = 0;
     if (rc < 0)
         err_wrap(err, "hash %s", path);
