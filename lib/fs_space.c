@@ -101,9 +101,19 @@ int fs_space(int fd, struct fs_space *out, struct err *err)
     struct statfs   kind;
     struct stat     st;
 
-    if (fstat(fd, &st) != 0 || fstatvfs(fd, &volume) != 0 || fstatfs(fd, &kind) != 0)
+    if (fstat(fd, &st) != 0)
         return err_sys(err, errno, "ask the volume for its free space");
+    if (fstatvfs(fd, &volume) != 0 || fstatfs(fd, &kind) != 0) {
+        if (errno != ENOSYS && errno != ENOTSUP && errno != EPERM)
+            return err_sys(err, errno, "ask the volume for its free space");
+        memset(&volume, 0, sizeof(volume));
+        memset(&kind, 0, sizeof(kind));
+    }
     space.device = (uint64_t)st.st_dev;
+    if (volume.f_blocks == 0) { /* tmpfs without a size, ramfs, FUSE: it does not count */
+        volume.f_bavail = volume.f_blocks = UINT64_MAX;
+        volume.f_frsize = 1;
+    }
     if (__builtin_mul_overflow((uint64_t)volume.f_bavail, (uint64_t)volume.f_frsize,
                                &space.free_bytes))
         space.free_bytes = UINT64_MAX; /* object stores name huge constants */

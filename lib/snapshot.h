@@ -66,7 +66,7 @@ const struct err *snapshot_repo_error(const struct snapshot *s, size_t repo); /*
 struct snapshot_volume {
     const char *folder; /* of the first repo on it */
     uint64_t    device, free_bytes, total_bytes, need_bytes, need_inodes, free_inodes;
-    bool        by_quota, fits;
+    bool        by_quota, by_memory, fits; /* what made free_bytes that small */
 };
 const struct snapshot_volume *snapshot_volumes(const struct snapshot *s, size_t *count);
 

@@ -101,8 +101,22 @@ enum { INODES_MARGIN = 64 }; /* folders, partials, journals, state */
 
 static const char inodes_hint[] = "use a volume with more inodes; more bytes will not help";
 
+/* What is written to a tmpfs stays in memory, charged to this container: past the limit the kernel
+ * kills it, again and again. */
+static bool is_short_of_memory(struct fs_space *space)
+{
+    struct cgroup_memory memory;
+
+    cgroup_memory("", &memory);
+    if (!space->is_memory || memory.left_bytes >= space->free_bytes)
+        return false;
+    space->free_bytes = memory.left_bytes;
+    return true;
+}
+
 static struct snapshot_volume *volume_of(struct snapshot *s, size_t i, struct err *err)
 {
+    bool            by_memory;
     struct fs_space space;
     struct buf      folder = {0};
 
@@ -114,13 +128,15 @@ static struct snapshot_volume *volume_of(struct snapshot *s, size_t i, struct er
     if (s->volume_count == SNAPSHOT_VOLUMES_MAX)
         return &s->volume[SNAPSHOT_VOLUMES_MAX - 1];
     store_repo_folder(s->repo[i].store, &folder);
+    by_memory = is_short_of_memory(&space);
     s->volume[s->volume_count] = (struct snapshot_volume){
         .folder = arena_strdup(&s->arena, buf_view(&folder)),
         .device = space.device,
         .free_bytes = space.free_bytes,
         .total_bytes = space.total_bytes,
         .free_inodes = space.free_inodes,
-        .by_quota = space.by_quota,
+        .by_quota = space.by_quota && !by_memory,
+        .by_memory = by_memory,
         .fits = true,
     };
     buf_release(&folder);
@@ -180,10 +196,13 @@ static int too_little(const struct snapshot *s, const struct snapshot_volume *v,
             "%s needs %s more (%" PRIu64 " bytes) and %s to spare, but %s are free (%" PRIu64
             " bytes)%s",
             v->folder, need, v->need_bytes, reserve, have, v->free_bytes,
-            v->by_quota ? " under the quota" : "");
+            v->by_quota    ? " under the quota"
+            : v->by_memory ? " of the memory of this container: the volume is a tmpfs"
+                           : "");
     err->need_bytes = v->need_bytes + s->spec->disk_reserve_bytes;
     err->have_bytes = v->free_bytes;
-    return -1;
+    return v->by_memory ? err_hint(err, "raise limits.memory, or use a volume that is on a disk")
+                        : -1;
 }
 
 static int check_volume(struct snapshot *s, struct snapshot_volume *v, struct err *err)
@@ -208,23 +227,31 @@ static int check_volume(struct snapshot *s, struct snapshot_volume *v, struct er
     return 0;
 }
 
+static bool is_short_of_inodes(const struct fs_space *space)
+{
+    enum { PLENTY_BYTES = 1024 * 1024 };
+
+    return space->free_inodes < 8 && space->free_bytes > PLENTY_BYTES;
+}
+
 /* ENOSPC does not say what has run out. */
 void snapshot_explain_full(struct snapshot *s, struct err *err)
 {
-    enum { PLENTY_BYTES = 16 * 1024 * 1024 };
     struct fs_space space;
     struct err      ignored;
+    bool            is_short;
 
-    if (err->kind != ERR_DISK_FULL || err->sys_errno == 0)
+    if (err->kind != ERR_DISK_FULL || err->sys_errno == 0 || !s->store)
         return;
-    for (size_t i = 0; i < s->spec->repo_count; i++) {
-        if (!s->repo[i].store || store_repo_space(s->repo[i].store, &space, &ignored))
-            continue;
-        if (space.free_inodes < 8 && space.free_bytes > PLENTY_BYTES) {
-            err_wrap(err, "no inodes (files) are left on the volume");
-            err_hint(err, "%s", inodes_hint);
-            return;
-        }
+    is_short = fs_space(store_target_fd(s->store), &space, &ignored) == 0 &&
+               is_short_of_inodes(&space);
+    for (size_t i = 0; !is_short && i < s->spec->repo_count; i++)
+        is_short = s->repo[i].store &&
+                   store_repo_space(s->repo[i].store, &space, &ignored) == 0 &&
+                   is_short_of_inodes(&space);
+    if (is_short) {
+        err_wrap(err, "no inodes (files) are left on the volume");
+        err_hint(err, "%s", inodes_hint);
     }
 }
 
