@@ -230,6 +230,82 @@ def complete(volume, message):
     return check
 
 
+class Mounts:
+    """A mount namespace of its own: mounts vanish with it."""
+
+    def __init__(self):
+        self.keeper = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready; read end"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if self.keeper.stdout.readline() != b"ready\n":
+            self.close()
+            pytest.skip("no mount namespaces here")
+        self.prefix = ("nsenter", "-t", str(self.keeper.pid), "-m")
+
+    def call(self, *command):
+        done = subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip("%s: %s" % (command[0], done.stderr))
+
+    def tmpfs(self, path, size, **options):
+        """Mounts one there and returns the volume as this process sees it."""
+        self.call("mkdir", "-p", path)
+        rest = "".join(",%s=%s" % item for item in options.items())
+        self.call("mount", "-t", "tmpfs", "-o", "size=%d%s" % (size, rest), "tmpfs", path)
+        return Volume("/proc/%d/root%s" % (self.keeper.pid, path))
+
+    def close(self):
+        self.keeper.stdin.close()
+        self.keeper.wait()
+
+
+@pytest.fixture
+def mounts():
+    if os.geteuid() != 0 or not shutil.which("nsenter"):
+        pytest.skip("needs root and util-linux")
+    mounts = Mounts()
+    yield mounts
+    mounts.close()
+
+
+class OddVolume:
+    """faults/fusefs.py, mounted where nobody else sees it; rules(...) changes what goes wrong."""
+
+    def __init__(self, folder, **rules):
+        folder.mkdir()
+        server = pathlib.Path(__file__).parent / "faults" / "fusefs.py"
+        self.server = subprocess.Popen(
+            ["unshare", "-m", "--propagation", "private", sys.executable, "-B", str(server), str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if self.server.stdout.readline() != "ready\n":
+            self.close()
+            pytest.skip("no FUSE here")
+        self.volume = Volume(f"/proc/{self.server.pid}/root{folder}")
+        self.rules(**rules)
+
+    def rules(self, **rules):
+        self.server.stdin.write(json.dumps(rules) + "\n")
+        self.server.stdin.flush()
+        assert self.server.stdout.readline() == "obeyed\n"
+
+    def die(self):
+        """As a FUSE process that crashed, or an NFS server that is gone for good."""
+        self.server.kill()
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait()
+        self.server.stdout.close()
+
+
+@pytest.fixture
+def odd(tmp_path):
+    if os.geteuid() != 0 or not shutil.which("unshare") or not os.path.exists("/dev/fuse"):
+        pytest.skip("needs root, util-linux and /dev/fuse")
+    odd = OddVolume(tmp_path / "odd")
+    yield odd
+    odd.close()
+
+
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")  # a prefix for start()
 
 

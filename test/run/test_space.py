@@ -31,43 +31,6 @@ def said(tmp_path):
     return lambda: json.loads((tmp_path / "termination").read_text())
 
 
-class Mounts:
-    """A mount namespace of its own: mounts vanish with it."""
-
-    def __init__(self):
-        self.keeper = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready; read end"],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        if self.keeper.stdout.readline() != b"ready\n":
-            self.close()
-            pytest.skip("no mount namespaces here")
-        self.prefix = ("nsenter", "-t", str(self.keeper.pid), "-m")
-
-    def call(self, *command):
-        done = subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip("%s: %s" % (command[0], done.stderr))
-
-    def tmpfs(self, path, size, **options):
-        """Mounts one there and returns the volume as this process sees it."""
-        self.call("mkdir", "-p", path)
-        rest = "".join(",%s=%s" % item for item in options.items())
-        self.call("mount", "-t", "tmpfs", "-o", "size=%d%s" % (size, rest), "tmpfs", path)
-        return Volume("/proc/%d/root%s" % (self.keeper.pid, path))
-
-    def close(self):
-        self.keeper.stdin.close()
-        self.keeper.wait()
-
-
-@pytest.fixture
-def mounts():
-    if os.geteuid() != 0 or not shutil.which("nsenter"):
-        pytest.skip("needs root and util-linux")
-    mounts = Mounts()
-    yield mounts
-    mounts.close()
-
-
 # Too little disk.
 
 @pytest.mark.parametrize("layout", ["dir", "cache"])
@@ -370,6 +333,24 @@ def memory_limit():
             os.rmdir(group)
         except OSError:
             pass
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_volume_in_memory_has_no_more_room_than_the_container_has_memory(
+        run, hub, volume, mounts, memory_limit, said, check):
+    repo = tiny(hub, 100 * MIB)
+    seen = mounts.tmpfs(volume.path, 1024 * MIB)
+    prefix, _ = memory_limit(64 * MIB)
+    result = run(spec(disk={"check": check, "reserve": 0}), prefix=(*prefix, *mounts.prefix))
+    if check:
+        assert result.code == 20, result
+        assert said()["have"] < 64 * MIB and "memory" in said()["message"] and not asked_for_content(hub)
+    else:                                                    # the kernel ends it, and the next one goes on
+        assert result.code == -9 and seen.marker() is None, result
+        hub.log.settle()
+        before = hub.bytes_sent(host="cdn")
+        assert run(spec(), prefix=mounts.prefix).code == 0
+        assert seen.files("acme/tiny") == content_of(repo) and hub.bytes_sent(host="cdn") - before < 80 * MIB
 
 
 @pytest.fixture
