@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "snapshot_internal.h"
 
 int snapshot_make_plan(struct snapshot *s, struct err *err)
@@ -243,11 +244,10 @@ void snapshot_explain_full(struct snapshot *s, struct err *err)
 
     if (err->kind != ERR_DISK_FULL || err->sys_errno == 0 || !s->store)
         return;
-    is_short = fs_space(store_target_fd(s->store), &space, &ignored) == 0 &&
-               is_short_of_inodes(&space);
+    is_short =
+        fs_space(store_target_fd(s->store), &space, &ignored) == 0 && is_short_of_inodes(&space);
     for (size_t i = 0; !is_short && i < s->spec->repo_count; i++)
-        is_short = s->repo[i].store &&
-                   store_repo_space(s->repo[i].store, &space, &ignored) == 0 &&
+        is_short = s->repo[i].store && store_repo_space(s->repo[i].store, &space, &ignored) == 0 &&
                    is_short_of_inodes(&space);
     if (is_short) {
         err_wrap(err, "no inodes (files) are left on the volume");
