@@ -1,5 +1,5 @@
 """A volume that takes File and file for one name, as SMB shares do: a folder shown again through FUSE, by the kernel's own
-protocol (linux/fuse.h), and hf-init run on it. Started by test_network.py under `unshare -m`.
+protocol (linux/fuse.h), and hf-init run on it. Started by test_hostile.py under `unshare -m`.
 
     case_world.py BINARY FOLDER FILE...     prints one JSON object: exit code, message, log and files of two runs
 """

@@ -5,7 +5,7 @@ NET, REGRESSIONS, RESUME, OUTPUT = (f"test/run/test_{name}.py::test_" for name i
     "output"))
 CONNECTIONS, DNS, EDGES, SCALE, TLS = (f"test/run/test_{name}.py::test_" for name in ("connections", "dns", "edges",
     "scale", "tls"))
-HERE = "test/faults/test_network.py::test_"
+HERE = "test/faults/test_hostile.py::test_"
 WORLDS = "test/torture/test_networks.py::test_"
 UNIT = "test/unit/test_"
 MB = 1 << 20
