@@ -6,6 +6,7 @@ NET, REGRESSIONS, RESUME, OUTPUT = (f"test/run/test_{name}.py::test_" for name i
 CONNECTIONS, DNS, EDGES, SCALE, TLS = (f"test/run/test_{name}.py::test_" for name in ("connections", "dns", "edges",
     "scale", "tls"))
 HERE = "test/faults/test_hostile.py::test_"
+WAITING = "test/faults/test_waiting.py::test_"
 WORLDS = "test/torture/test_networks.py::test_"
 UNIT = "test/unit/test_"
 MB = 1 << 20
@@ -181,16 +182,20 @@ ROWS = [
     Row("N40", "429 with Retry-After as seconds, date, past, absurd, garbage",
         "kept, five minutes at most; nonsense: our own pauses",
         proved=tests(NET, "429_is_waited_for_in_every_form", "an_absurd_wait_ends_with_the_deadline",
-                     "429_for_ever_is_called_rate_limited") + (UNIT + "retry.c::verdicts", UNIT + "retry.c::gates")),
+                     "429_for_ever_is_called_rate_limited") + tests(WAITING, "no_server_makes_us_wait_more_than_five_minutes")
+        + (UNIT + "retry.c::verdicts", UNIT + "retry.c::gates")),
     Row("N41", "429 without Retry-After, or an exhausted RateLimit", "nobody asks before the window ends",
         server=({"kind": "rate-limit", "path": "*/tree/*", "name": "api", "wait": None},),
         proved=tests(NET, "an_exhausted_bucket_is_left_alone_before_it_says_429", "a_quota_is_used_window_by_window",
-                     "a_closed_gate_holds_nobody_at_the_cdn") + tests(REGRESSIONS, "one_429_holds_everybody_back")),
+                     "a_closed_gate_holds_nobody_at_the_cdn") + tests(REGRESSIONS, "one_429_holds_everybody_back")
+        + tests(WAITING, "a_window_of_minutes_is_waited_for_to_its_end")),
     Row("N42",
         "a minute of 500, 502, 503, 504",
         "outlived by the defaults, with pauses that differ; a longer one: 32 ServerError",
         proved=tests(NET, "a_storm_passes", "as_many_attempts_as_the_spec_says", "waits_are_spread",
                      "retry_after_of_a_503_is_kept")
+        + tests(WAITING, "a_minute_of_failures_is_outlived_by_the_defaults",
+                "a_storm_that_does_not_pass_ends_the_run_after_a_minute_and_before_ten")
         + (UNIT + "retry.c::a_minute_of_failures_is_outlived_however_the_dice_fall",)),
     Row("N43", "408, 425, 520 to 524", "tried again as 5xx are",
         server=tuple({"kind": "status", "code": code, "host": "cdn", "times": 1} for code in (408, 425, 520, 521, 522,
