@@ -50,31 +50,46 @@ static int add_der(struct tls_ca *ca, const unsigned char *der, size_t len)
     return rc;
 }
 
-/* The certificates in PEM form. *first_bad: the error of the first that could not be read. */
+/* One certificate in PEM form, which ends in the NUL-terminated text. 0 or mbedTLS's error. */
+static int add_pem_block(struct tls_ca *ca, const char *text)
+{
+    mbedtls_pem_context  pem;
+    size_t               used, len;
+    const unsigned char *der;
+    int                  rc;
+
+    mbedtls_pem_init(&pem);
+    rc = mbedtls_pem_read_buffer(&pem, begin_mark, end_mark, (const unsigned char *)text, NULL, 0,
+                                 &used);
+    if (rc == 0) {
+        der = mbedtls_pem_get_buffer(&pem, &len);
+        rc = add_der(ca, der, len);
+    }
+    mbedtls_pem_free(&pem);
+    return rc;
+}
+
+/* The certificates in PEM form. *first_bad: the error of the first that could not be read.
+ * mbedTLS is only shown blocks that have an end: it would look for one through the rest of the
+ * file, again for each of the 350,000 beginnings that 10 MB can hold. */
 static void add_pem(struct tls_ca *ca, const char *text, int *first_bad)
 {
-    const char *p = text;
+    const char *next, *end = NULL;
+    bool        has_end = true;
 
-    while ((p = strstr(p, begin_mark)) != NULL) {
-        mbedtls_pem_context  pem;
-        size_t               used, len;
-        const unsigned char *der;
-        int                  rc;
+    for (const char *p = strstr(text, begin_mark); p; p = next) {
+        int rc = MBEDTLS_ERR_PEM_NO_HEADER_FOOTER_PRESENT;
 
-        mbedtls_pem_init(&pem);
-        rc = mbedtls_pem_read_buffer(&pem, begin_mark, end_mark, (const unsigned char *)p, NULL, 0,
-                                     &used);
-        if (rc == 0) {
-            der = mbedtls_pem_get_buffer(&pem, &len);
-            rc = add_der(ca, der, len);
-        }
-        mbedtls_pem_free(&pem);
-        if (rc != 0) {
-            ca->bad_count++;
-            if (*first_bad == 0)
-                *first_bad = rc;
-        }
-        p += sizeof(begin_mark) - 1;
+        next = strstr(p + 1, begin_mark);
+        if (has_end && (!end || end < p))
+            has_end = (end = strstr(p, end_mark)) != NULL;
+        if (has_end && (!next || end < next))
+            rc = add_pem_block(ca, p);
+        if (rc == 0)
+            continue;
+        ca->bad_count++;
+        if (*first_bad == 0)
+            *first_bad = rc;
     }
 }
 
