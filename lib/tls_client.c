@@ -12,8 +12,26 @@
 #include <mbedtls/x509_crt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "buf.h"
+
+enum { FILE_BYTES_MAX = 1000 * 1000 };
+
+/* mbedTLS, and libcurl after it, open and read whatever is there: a FIFO keeps them waiting, and of
+ * a large file they ask for all its memory. */
+static int look_at(const char *what, const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return err_set(err, ERR_SPEC, "client %s %s: %s", what, path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_SPEC, "client %s %s: not a file", what, path);
+    if (st.st_size > FILE_BYTES_MAX)
+        return err_set(err, ERR_SPEC, "client %s %s: over 1 MB, too large", what, path);
+    return 0;
+}
 
 static int refuse(struct err *err, const char *what, const char *path, int rc, int sys_errno)
 {
@@ -33,6 +51,8 @@ static int check(const char *cert_path, const char *key_path, struct err *err)
 
     mbedtls_x509_crt_init(&cert);
     mbedtls_pk_init(&key);
+    if (look_at("certificate", cert_path, err) || look_at("key", key_path, err))
+        goto out;
     errno = 0;
     rc = mbedtls_x509_crt_parse_file(&cert, cert_path);
     if (rc != 0) { /* positive: so many of several cannot be read; libcurl takes all or none */
