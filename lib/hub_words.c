@@ -60,8 +60,21 @@ static size_t credential_len(struct str s)
     return len;
 }
 
+/* Length of the query that this '?' begins, up to the next '?'; 0 if it begins none. */
+static size_t query_len(struct str s)
+{
+    size_t len = 1;
+    bool   has_value = false;
+
+    if (s.p[0] != '?')
+        return 0;
+    while (len < s.len && (unsigned char)s.p[len] > ' ' && !strchr("?\"'<>", s.p[len]))
+        has_value |= s.p[len++] == '=';
+    return has_value ? len : 0;
+}
+
 /* Appends the text without what looks like a credential that the server echoes: what follows
- * "Bearer ", and hf_ with many characters behind it. */
+ * "Bearer ", hf_ with many characters behind it, and the query of a URL, which may be signed. */
 static void add_masked(struct buf *out, struct str text)
 {
     for (size_t at = 0; at < text.len;) {
@@ -70,7 +83,11 @@ static void add_masked(struct buf *out, struct str text)
                           : str_has_prefix(rest, STR("hf_"))          ? 3
                                                                       : 0;
         size_t     secret = lead ? credential_len(str_sub(rest, lead, rest.len)) : 0;
-        if (secret >= 16) {
+        size_t     query = query_len(rest);
+        if (query) {
+            buf_add_str(out, STR("?***"));
+            at += query;
+        } else if (secret >= 16) {
             buf_add_str(out, str_sub(rest, 0, lead));
             buf_add_str(out, STR("***"));
             at += lead + secret;

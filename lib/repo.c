@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "secret.h"
 #include "url.h"
 
 enum {
@@ -57,6 +58,8 @@ static int refuse(struct err *err, enum err_kind kind, struct str name, const ch
     struct buf shown = {0};
     size_t     end = name.len < QUOTE_BYTES ? name.len : QUOTE_BYTES;
 
+    if (secret_may_be_in(name))
+        return err_set(err, kind, "(not shown: it looks like a token) %s", why);
     while (end < name.len && end > 0 && ((unsigned char)name.p[end] & 0xC0) == 0x80)
         end--;
     log_add_json_text(&shown, str_sub(name, 0, end));

@@ -31,12 +31,49 @@ struct str secret_reveal(const struct secret *s)
     return (struct str){s->p ? s->p : "", s->len};
 }
 
+/* How many characters the text has in common with the secret from here on. */
+static size_t common_len(const struct secret *s, const char *text)
+{
+    size_t len = 0;
+
+    while (len < s->len && text[len] && text[len] == s->p[len])
+        len++;
+    return len;
+}
+
 void secret_scrub(const struct secret *s, char *text)
 {
     enum { SHORTEST = 8 };
+    size_t len;
 
     if (!s->p || s->len < SHORTEST)
         return;
-    for (char *at = strstr(text, s->p); at; at = strstr(at, s->p))
-        memset(at, '*', s->len);
+    for (char *at = text; *at; at += len ? len : 1) {
+        len = common_len(s, at);
+        if (len < SHORTEST)
+            len = 0;
+        memset(at, '*', len);
+    }
+}
+
+static bool is_token_char(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+bool secret_may_be_in(struct str text)
+{
+    enum { TOKEN_CHARS_MIN = 16 };
+    ptrdiff_t at = str_find(text, STR("hf_"), 0);
+
+    while (at >= 0) {
+        size_t begin = (size_t)at + 3, end = begin;
+
+        while (end < text.len && is_token_char(text.p[end]))
+            end++;
+        if (end - begin >= TOKEN_CHARS_MIN)
+            return true;
+        at = str_find(text, STR("hf_"), end);
+    }
+    return false;
 }

@@ -16,8 +16,13 @@ void       secret_release(struct secret *s);
 bool       secret_is_set(const struct secret *s);
 struct str secret_reveal(const struct secret *s); /* lent; only the request writer calls this */
 
-/* Overwrites every place where the text, NUL-terminated, holds the secret: what a server or proxy
- * says may repeat it. Secrets under 8 characters are too likely to be words. */
+/* Overwrites every place where the text, NUL-terminated, holds the secret or its first 8 characters
+ * or more: what a server or proxy says may repeat it, and long texts are cut off, perhaps in the
+ * middle of it. Secrets under 8 characters are too likely to be words. */
 void secret_scrub(const struct secret *s, char *text);
+
+/* Does the text hold what looks like a token of the Hub, hf_ and 16 letters or digits at least? A
+ * token pasted into the wrong place must not reach the log by way of our complaint. */
+bool secret_may_be_in(struct str text);
 
 #endif

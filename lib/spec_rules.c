@@ -63,8 +63,7 @@ int spec_rule_endpoint(struct str text, struct err *err)
             "and a path",
             spec_quote(text, shown));
     if (url.has_query || str_find_char(text, '#', 0) >= 0)
-        return err_set(err, ERR_SPEC, "%s has a query or a fragment; an endpoint has none",
-                       spec_quote(text, shown));
+        return err_set(err, ERR_SPEC, "this URL has a query or a fragment; an endpoint has none");
     return 0;
 }
 

@@ -6,28 +6,10 @@
 #include <string.h>
 
 #include "log.h"
+#include "secret.h"
 #include "spec.h"
 
 enum { QUOTE_BYTES = 60, TEXT_BYTES_MAX = 4096 };
-
-/* A token pasted into the wrong place must not reach the log by way of our complaint. */
-static bool holds_token(struct str text)
-{
-    enum { TOKEN_BYTES_MIN = 16 };
-    ptrdiff_t at = str_find(text, STR("hf_"), 0);
-
-    while (at >= 0) {
-        size_t end = (size_t)at + 3;
-
-        while (end < text.len && ((text.p[end] >= '0' && text.p[end] <= '9') ||
-                                  ((text.p[end] | 0x20) >= 'a' && (text.p[end] | 0x20) <= 'z')))
-            end++;
-        if (end - (size_t)at - 3 >= TOKEN_BYTES_MIN)
-            return true;
-        at = str_find(text, STR("hf_"), end);
-    }
-    return false;
-}
 
 const char *spec_quote(struct str text, char out[SPEC_QUOTE_TEXT])
 {
@@ -36,7 +18,7 @@ const char *spec_quote(struct str text, char out[SPEC_QUOTE_TEXT])
 
     while (end < text.len && end > 0 && ((unsigned char)text.p[end] & 0xC0) == 0x80)
         end--;
-    if (holds_token(text)) {
+    if (secret_may_be_in(text)) { /* pasted into the wrong place */
         snprintf(out, SPEC_QUOTE_TEXT, "(not shown: it looks like a token)");
         return out;
     }

@@ -346,6 +346,9 @@ static void the_servers_words_are_gathered_once_each(void)
         {"an echoed token", "", "got Authorization: Bearer hf_aBcDeFgHiJkLmNoPqRsT, why",
          "got Authorization: Bearer ***, why"},
         {"another echoed token", "", "token hf_aBcDeFgHiJkLmNoPqRsT!", "token hf_***"},
+        {"a signed URL", "", "no https://cdn.test/x?Expires=1&Signature=aB~c, \"/y?a?b=c\"",
+         "no https://cdn.test/x?*** \"/y?a?***\""},
+        {"a question", "", "why? is 1=2 ?", "why? is 1=2 ?"},
         {"no token", "", "see hf_home and bearer tokens", "see hf_home and bearer tokens"},
     };
 

@@ -1,0 +1,36 @@
+/* test_secret.c: what a server repeats of a secret is not repeated by us. */
+#include "check.h"
+#include "secret.h"
+
+static const struct {
+    const char *name, *secret, *text, *want;
+} rows[] = {
+    {"all of it", "sEcReT0123456789", "bad sEcReT0123456789!", "bad ****************!"},
+    {"twice", "sEcReT01", "sEcReT01sEcReT01", "****************"},
+    {"cut off at the end", "sEcReT0123456789", "bad sEcReT0123", "bad **********"},
+    {"cut off, and words behind", "sEcReT0123456789", "(\"bad sEcReT01...\")",
+     "(\"bad ********...\")"},
+    {"a false start", "aaaaaaaab", "aaaaaaaaaab", "********aab"},
+    {"seven characters could be a word", "sEcReT0123456789", "bad sEcReT0", "bad sEcReT0"},
+    {"so could a whole secret", "public", "it is public", "it is public"},
+    {"nothing", "", "it is public", "it is public"},
+    {"no text", "sEcReT0123456789", "", ""},
+};
+
+int main(void)
+{
+    char text[64];
+
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+        struct secret secret = {0};
+
+        check_row(rows[i].name);
+        secret_set(&secret, str_from(rows[i].secret));
+        snprintf(text, sizeof(text), "%s", rows[i].text);
+        secret_scrub(&secret, text);
+        CHECK_STR(text, rows[i].want);
+        secret_release(&secret);
+    }
+    check_row(NULL);
+    return check_end("test_secret");
+}
