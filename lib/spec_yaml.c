@@ -355,7 +355,7 @@ static int read_document(struct reader *r, struct spec_node **root)
 static int check_bytes(struct reader *r)
 {
     const unsigned char *p = (const unsigned char *)r->text.p;
-    size_t               line = 1, begin = 0;
+    size_t               line = 1, begin = 0, directives = 0;
 
     if (r->text.len > SPEC_BYTES_MAX)
         return err_set(r->err, ERR_SPEC, "%s: %zu bytes; a spec has at most 1 MiB", r->name,
@@ -365,6 +365,8 @@ static int check_bytes(struct reader *r)
     for (size_t i = 0; i < r->text.len; i++) {
         if (p[i] == '\0')
             return fail_at(r, line, i - begin + 1, "a NUL byte; is this UTF-16 or no text at all?");
+        if (p[i] == '%' && i == begin && ++directives > SPEC_DIRECTIVES_MAX)
+            return fail_at(r, line, 1, "too many lines that begin with %; allowed: 100");
         if (p[i] != '\n')
             continue;
         if (!str_is_utf8(str_sub(r->text, begin, i)))

@@ -30,7 +30,8 @@ enum {
     SPEC_NODES_MAX = 50000,     /* written in the text */
     SPEC_EXPANSION_MAX = 10000, /* nodes that aliases stand for */
     SPEC_ANCHORS_MAX = 1000,
-    SPEC_KEYS_MAX = 256, /* of one mapping */
+    SPEC_KEYS_MAX = 256,       /* of one mapping */
+    SPEC_DIRECTIVES_MAX = 100, /* libyaml compares each %TAG with all before it */
 };
 
 /* Reads one document. `name` is what messages call the text, `file:line:column`; all memory comes

@@ -410,6 +410,11 @@ static void check_caps(void)
     fixture_refused(buf_cstr(&text), NULL, NULL, "the aliases stand for too many values");
 
     buf_clear(&text);
+    for (int i = 0; i < 101; i++)
+        buf_printf(&text, "%%TAG !a%d! x:\n", i);
+    fixture_refused(buf_cstr(&text), NULL, NULL, "spec:101:1: too many lines that begin with %");
+
+    buf_clear(&text);
     for (int i = 0; i < 100000; i++)
         buf_add_char(&text, '[');
     fixture_refused(buf_cstr(&text), NULL, NULL, "nested too deeply");
