@@ -113,15 +113,17 @@ int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
 
 int err_sys(struct err *err, int sys_errno, const char *fmt, ...)
 {
-    struct err fresh = {.kind = kind_of_errno(sys_errno), .sys_errno = sys_errno};
-    va_list    ap;
-    size_t     len;
+    enum { WRAP_BYTES = 120 }; /* said before it by others: a long path must not hide the reason */
+    struct err  fresh = {.kind = kind_of_errno(sys_errno), .sys_errno = sys_errno};
+    const char *why = strerror(sys_errno);
+    va_list     ap;
+    size_t      len;
 
     va_start(ap, fmt);
-    vsnprintf(fresh.text, sizeof(fresh.text), fmt, ap);
+    vsnprintf(fresh.text, sizeof(fresh.text) - WRAP_BYTES - strlen(why), fmt, ap);
     va_end(ap);
     len = strlen(fresh.text);
-    snprintf(fresh.text + len, sizeof(fresh.text) - len, ": %s", strerror(sys_errno));
+    snprintf(fresh.text + len, sizeof(fresh.text) - len, ": %s", why);
     if (sys_errno == EMFILE) /* the volume is not to blame */
         err_hint(&fresh, "let the process have more files open (ulimit -n, RLIMIT_NOFILE): 64 are "
                          "enough");
