@@ -5,6 +5,7 @@
     with nginx(hub, cert, key, settings) as endpoint: …
 """
 import contextlib
+import itertools
 import pathlib
 import select
 import socket
@@ -41,13 +42,13 @@ class Pki:
                       "keyUsage=critical,keyCertSign")
         return cert, key
 
-    def leaf(self, root, kind="rsa:2048", digest="sha256", extensions="subjectAltName=DNS:localhost"):
-        """(certificate, key) for localhost, signed by `root`."""
+    def leaf(self, root, kind="rsa:2048", digest="sha256", extensions="subjectAltName=DNS:localhost", subject="leaf"):
+        """(certificate, key) for localhost, signed by `root`; `subject`: its common name."""
         self._count += 1
         key = self._key(kind)
         request, file, cert = (self.folder / f"leaf{self._count}.{end}" for end in ("csr", "ext", "pem"))
         file.write_text(extensions + "\n")
-        self._openssl("req", "-new", "-key", key, "-out", request, "-subj", "/CN=leaf")
+        self._openssl("req", "-new", "-key", key, "-out", request, "-subj", "/CN=" + subject)
         self._openssl("x509", "-req", "-in", request, "-CA", root[0], "-CAkey", root[1], "-CAcreateserial", "-days", 9,
                       "-" + digest, "-extfile", file, "-out", cert)
         return cert, key
@@ -63,15 +64,16 @@ def context(cert, key, low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.TLSv1_3, 
 
 
 class Front:
-    """Ends TLS in the context given and passes the bytes on to a Hub's API address. `failures` lists the handshakes
-    that did not come about."""
+    """Ends TLS in the context given (of several, in the next one with each connection) and passes the bytes on to a
+    Hub's API address. `failures` lists the handshakes that did not come about."""
 
-    def __init__(self, hub, server_context):
+    def __init__(self, hub, *contexts):
         self.failures = []
         self._to = hub.endpoint.split("//")[1].rsplit(":", 1)
-        self._context = server_context
+        self._contexts = itertools.cycle(contexts)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.endpoint = "https://localhost:%d" % self._listener.getsockname()[1]
+        self.port = self._listener.getsockname()[1]
+        self.endpoint = "https://localhost:%d" % self.port
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self):
@@ -89,11 +91,11 @@ class Front:
                 inner, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(inner,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(inner, next(self._contexts)), daemon=True).start()
 
-    def _serve(self, inner):
+    def _serve(self, inner, server_context):
         inner.settimeout(20)
-        with self._context.wrap_socket(inner, server_side=True, do_handshake_on_connect=False) as near:
+        with server_context.wrap_socket(inner, server_side=True, do_handshake_on_connect=False) as near:
             try:
                 near.do_handshake()
             except OSError as error:
