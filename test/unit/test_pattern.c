@@ -1,6 +1,6 @@
 /* test_pattern.c: patterns select what huggingface_hub would select. */
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "check.h"
@@ -167,13 +167,13 @@ static void check_selection(void)
     CHECK(!pattern_selects(&none, &ignore, STR("b.txt")));
 }
 
-/* What takes exponential or cubic time in a careless matcher. */
+/* What takes exponential or cubic time in a careless matcher. The alarm ends a test that hangs. */
 static void check_time(void)
 {
     static const char *const units[] = {"*", "*a", "[", "[a", "[!]]", "?*", "[a-z]*"};
     struct buf               pattern = {0}, path = {0};
-    clock_t                  begin = clock();
 
+    alarm(60);
     for (int i = 0; i < 4000; i++)
         buf_add_char(&path, i % 7 ? 'a' : '[');
     for (size_t i = 0; i < CHECK_COUNT(units); i++) {
@@ -183,7 +183,7 @@ static void check_time(void)
         buf_add_char(&pattern, 'x');
         CHECK(!pattern_matches(buf_view(&pattern), buf_view(&path)));
     }
-    CHECK((clock() - begin) / CLOCKS_PER_SEC < 5);
+    alarm(0);
     buf_release(&pattern);
     buf_release(&path);
 }
