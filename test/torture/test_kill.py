@@ -35,6 +35,19 @@ def larger(hub, *mebibytes):
     return hub.model("acme/tiny", {**files, **{"w%d.bin" % n: lfs(n * MIB + 7) for n in mebibytes}})
 
 
+@pytest.fixture
+def in_memory(volume):
+    """The volume is a tmpfs: what a process leaves there outlives it as on a disk, and no neighbour makes us wait."""
+    space = Namespace()
+    try:
+        space.call("mkdir", "-p", volume.path)
+        space.call("mount", "-t", "tmpfs", "-o", "size=256m", "none", volume.path)
+        volume.path = space.seen(volume.path)
+        yield space
+    finally:
+        space.close()
+
+
 # SIGKILL.
 
 @pytest.fixture(scope="module")
@@ -47,7 +60,7 @@ CHUNKS = 4
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("layout", WAYS)
-def test_a_kill_at_every_system_call_of_a_run(start, run, hub, volume, atcall, layout, chunk):
+def test_a_kill_at_every_system_call_of_a_run(start, run, hub, volume, in_memory, atcall, layout, chunk):
     repo = small(hub)
     judge = Judge(hub, repo, volume, layout, CONNECTIONS * PART, lambda: run(spec(layout)))
     call, stride, whole = chunk + 1, CHUNKS * max(1, round(1 / SCALE)), 0
@@ -66,7 +79,7 @@ def test_a_kill_at_every_system_call_of_a_run(start, run, hub, volume, atcall, l
 
 
 @pytest.mark.parametrize("chunk", range(8))
-def test_a_thousand_kills_at_random(start, run, hub, volume, chunk):
+def test_a_thousand_kills_at_random(start, run, hub, volume, in_memory, chunk):
     layout = WAYS[chunk % 2]
     repo = larger(hub, 8, 16, 32)
     judge = Judge(hub, repo, volume, layout, IN_FLIGHT, lambda: run(spec(layout)))
@@ -85,32 +98,24 @@ def test_a_thousand_kills_at_random(start, run, hub, volume, chunk):
 
 
 @pytest.mark.parametrize("layout", WAYS)
-def test_the_kernel_kills_for_lack_of_memory(start, run, hub, volume, layout, tmp_path):
-    repo = larger(hub, 48)
-    space = Namespace()
-    try:
-        space.call("mkdir", "-p", volume.path)
-        space.call("mount", "-t", "tmpfs", "-o", "size=256m", "none", volume.path)  # its pages cannot be reclaimed
-        volume.path = space.seen(volume.path)
-        target = {"target": str(tmp_path / "volume")}
-        judge = Judge(hub, repo, volume, layout, IN_FLIGHT, lambda: run(spec(layout, **target), prefix=space.prefix))
-        for limit in (16, 32, 48):
-            (tmp_path / "termination").write_text("what another run had to say")
-            with memory_limit(limit * MIB) as prefix:
-                result = start(spec(layout, **target), prefix=(*prefix, *space.prefix)).wait()
-            assert result.code == -signal.SIGKILL, result
-            assert (tmp_path / "termination").read_text() == ""
-            judge.died()
-        judge.ended(run(spec(layout, **target), prefix=space.prefix))
-        print(judge)
-    finally:
-        space.close()
+def test_the_kernel_kills_for_lack_of_memory(start, run, hub, volume, in_memory, layout, tmp_path):
+    repo = larger(hub, 48)  # and a page of a tmpfs cannot be reclaimed
+    judge = Judge(hub, repo, volume, layout, IN_FLIGHT, lambda: run(spec(layout)))
+    for limit in (16, 32, 48):
+        (tmp_path / "termination").write_text("what another run had to say")
+        with memory_limit(limit * MIB) as prefix:
+            result = start(spec(layout), prefix=prefix).wait()
+        assert result.code == -signal.SIGKILL, result
+        assert (tmp_path / "termination").read_text() == ""
+        judge.died()
+    judge.ended(run(spec(layout)))
+    print(judge)
 
 
 # SIGTERM.
 
 @pytest.mark.parametrize("chunk", range(4))
-def test_sigterm_at_five_hundred_random_moments(start, run, hub, volume, tmp_path, chunk):
+def test_sigterm_at_five_hundred_random_moments(start, run, hub, volume, in_memory, tmp_path, chunk):
     layout = WAYS[chunk % 2]
     repo = larger(hub, 8, 16)
     judge = Judge(hub, repo, volume, layout, IN_FLIGHT, lambda: run(spec(layout)))
@@ -158,8 +163,11 @@ def test_the_power_is_cut_at_random(start, hub, tmp_path, kind, chunk):
         disk.flush()
         while judge.all_deaths < scaled(125):
             running = start(whole, prefix=disk.space.prefix)
-            takes_over = 0.25 if leases else 0  # the pause before the lease of another boot is taken over
-            time.sleep(takes_over + chance.random() * chance.choice((0.05, 0.2, 0.5)))
+            if chance.random() < 0.2:
+                running.process.wait()  # and off, before the kernel writes anything by itself
+            else:
+                takes_over = 0.25 if leases else 0  # the pause before the lease of another boot is taken over
+                time.sleep(takes_over + chance.random() * chance.choice((0.05, 0.2, 0.5)))
             ended = running.process.poll() is not None
             disk.cut()
             result = running.kill()
