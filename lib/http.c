@@ -29,13 +29,32 @@ enum {
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned        global_users;
 
+/* libcurl's memory, which never fails: libcurl forgets what it has no memory for, in 8.14 the query of
+ * a URL, and a listing that was not asked to be recursive looks whole. */
+static void *take(size_t size)
+{
+    return mem_resize(NULL, size, 1);
+}
+
+static void *take_zeroed(size_t count, size_t size)
+{
+    void *p = mem_resize(NULL, count, size);
+
+    return memset(p, 0, count * size);
+}
+
+static void *resize(void *p, size_t size)
+{
+    return mem_resize(p, size, 1);
+}
+
 int http_global_init(struct err *err)
 {
     CURLcode code = CURLE_OK;
 
     pthread_mutex_lock(&global_lock);
     if (global_users == 0)
-        code = curl_global_init(CURL_GLOBAL_ALL);
+        code = curl_global_init_mem(CURL_GLOBAL_ALL, take, free, resize, mem_strdup, take_zeroed);
     if (code == CURLE_OK)
         global_users++;
     pthread_mutex_unlock(&global_lock);

@@ -53,13 +53,6 @@ bool http_is_absolute_name(struct str host)
            !str_has_suffix(host, STR(".")) && !str_has_suffix(host, STR(".svc"));
 }
 
-/* libcurl keeps a copy. Without it a request would go out other than it was meant. */
-static void set_text(struct request *r, CURLoption option, const char *text)
-{
-    if (curl_easy_setopt(r->easy, option, text) == CURLE_OUT_OF_MEMORY)
-        die("out of memory (libcurl)");
-}
-
 /* An address of our choice gets half of the time: there are others. */
 static void set_connect_time(struct request *r)
 {
@@ -85,11 +78,8 @@ void http_set_connect_to(struct request *r)
     else
         buf_printf(&entry, "%.*s.", STR_ARG(host));
     buf_printf(&entry, ":%u", r->port);
-    if (r->edge_chosen || r->absolute_name) {
+    if (r->edge_chosen || r->absolute_name)
         r->connect_to = curl_slist_append(NULL, buf_cstr(&entry));
-        if (!r->connect_to)
-            die("out of memory (libcurl)");
-    }
     buf_release(&entry);
     curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO, r->connect_to);
     set_connect_time(r);
@@ -133,8 +123,8 @@ static void set_proxy(struct request *r, const struct url *url)
     r->via_proxy = proxy.len > 0;
     buf_add_str(&text, proxy);
     /* "" switches off libcurl's own reading of the environment. */
-    set_text(r, CURLOPT_PROXY, buf_cstr(&text));
-    set_text(r, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(r->easy, CURLOPT_PROXY, buf_cstr(&text));
+    curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
     curl_easy_setopt(r->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     buf_release(&text);
 }
@@ -152,8 +142,9 @@ static void set_tls(struct request *r)
      * behind the same name refuses; it would save 2 ms. */
     curl_easy_setopt(r->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (c->client_cert.len) {
-        set_text(r, CURLOPT_SSLCERT, c->client_cert.p);
-        set_text(r, CURLOPT_SSLKEY, c->client_key.len ? c->client_key.p : c->client_cert.p);
+        curl_easy_setopt(r->easy, CURLOPT_SSLCERT, c->client_cert.p);
+        curl_easy_setopt(r->easy, CURLOPT_SSLKEY,
+                         c->client_key.len ? c->client_key.p : c->client_cert.p);
     }
 }
 
@@ -163,11 +154,11 @@ static void set_transfer(struct request *r, const struct http_request *request)
     struct buf                agent = {0};
 
     buf_add_str(&agent, c->user_agent);
-    set_text(r, CURLOPT_USERAGENT, buf_cstr(&agent));
+    curl_easy_setopt(r->easy, CURLOPT_USERAGENT, buf_cstr(&agent));
     buf_release(&agent);
-    set_text(r, CURLOPT_URL, buf_cstr(&r->url));
+    curl_easy_setopt(r->easy, CURLOPT_URL, buf_cstr(&r->url));
     curl_easy_setopt(r->easy, CURLOPT_PATH_AS_IS, 1L);
-    set_text(r, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L);
     /* Who is stopped does not wait for a name server: the thread that asks ends by itself. */
@@ -182,7 +173,7 @@ static void set_transfer(struct request *r, const struct http_request *request)
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
     curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)r->http->speed_bytes_per_s);
     if (request->accept_gzip)
-        set_text(r, CURLOPT_ACCEPT_ENCODING, "gzip");
+        curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error_text);
     curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
 }

@@ -89,7 +89,9 @@ bool tls_cpu_has_aes(void)
 static int warm_up(struct err *err)
 {
     if (psa_crypto_init() != PSA_SUCCESS)
-        return err_set(err, ERR_INTERNAL, "the kernel gives no random numbers (getrandom)");
+        return err_set(err, ERR_INTERNAL,
+                       "TLS has no random numbers: none from the kernel (getrandom), or no memory "
+                       "for them");
     mbedtls_ssl_list_ciphersuites();
     return 0;
 }

@@ -33,6 +33,14 @@ static bool is_known(const struct tls_ca *ca, const unsigned char *der, size_t l
     return false;
 }
 
+/* A certificate that there was no memory for is not a bad one. */
+static void check_memory(int rc)
+{
+    if (rc == MBEDTLS_ERR_X509_ALLOC_FAILED || rc == MBEDTLS_ERR_PEM_ALLOC_FAILED ||
+        rc == MBEDTLS_ERR_X509_ALLOC_FAILED + MBEDTLS_ERR_ASN1_ALLOC_FAILED)
+        die("out of memory (CA certificates)");
+}
+
 /* 0 or mbedTLS's error. */
 static int add_der(struct tls_ca *ca, const unsigned char *der, size_t len)
 {
@@ -43,8 +51,6 @@ static int add_der(struct tls_ca *ca, const unsigned char *der, size_t len)
         return 0;
     }
     rc = mbedtls_x509_crt_parse_der(&ca->chain, der, len);
-    if (rc == MBEDTLS_ERR_X509_ALLOC_FAILED)
-        die("out of memory (CA certificates)");
     if (rc == 0)
         ca->added_count++;
     return rc;
@@ -85,6 +91,7 @@ static void add_pem(struct tls_ca *ca, const char *text, int *first_bad)
             has_end = (end = strstr(p, end_mark)) != NULL;
         if (has_end && (!next || end < next))
             rc = add_pem_block(ca, p);
+        check_memory(rc);
         if (rc == 0)
             continue;
         ca->bad_count++;
