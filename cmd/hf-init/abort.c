@@ -17,13 +17,14 @@ static bool leaves_message(const struct args *args)
     return !args->command || (args->command->id == COMMAND_RUN && !args->dry_run);
 }
 
+/* Before the spec is read, the library knows of no other path than the usual one. */
 static const char *message_path(void)
 {
-    const char *path = getenv("HF_INIT_TERMINATION_MESSAGE");
+    static const char usual[] = "/dev/termination-log";
+    const char       *path = dying->h ? hfinit_termination_path(dying->h) : usual;
+    const char       *variable = getenv("HF_INIT_TERMINATION_MESSAGE");
 
-    if (dying->h)
-        return hfinit_termination_path(dying->h);
-    return path ? path : "/dev/termination-log";
+    return variable && strcmp(path, usual) == 0 ? variable : path;
 }
 
 static void on_abort(int signal)
