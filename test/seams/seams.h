@@ -44,6 +44,7 @@ struct seams {
 };
 extern struct seams seams; /* read before main() runs, then only read */
 
+bool seam_failed(void);
 /* CLOCK_MONOTONIC as the kernel has it, and as the process sees it. */
 int64_t seam_real_ns(void);
 int64_t seam_now_ns(void);
@@ -58,6 +59,10 @@ void seam_wait_start(void);
 SEAM(void *, malloc, size_t size);
 SEAM(void *, calloc, size_t count, size_t size);
 SEAM(void *, realloc, void *p, size_t size);
+SEAM(const char *, gcry_check_version, const char *wanted);
+SEAM(char *, gcry_get_config, int mode, const char *what);
+SEAM(int, mbedtls_ctr_drbg_seed, void *drbg, void *get_entropy, void *from,
+     const unsigned char *custom, size_t size);
 SEAM(int, clock_gettime, clockid_t id, struct timespec *ts);
 SEAM(time_t, time, time_t *t);
 SEAM(int, poll, struct pollfd *fds, nfds_t count, int timeout_ms);
