@@ -109,6 +109,19 @@ static int add_finisher(struct queue *q, struct crew *crew, struct err *err)
     return 0;
 }
 
+static void *no_work(void *arg)
+{
+    return arg;
+}
+
+/* Could another thread be had? */
+static bool one_more(void)
+{
+    pthread_t thread;
+
+    return pthread_create(&thread, NULL, no_work, NULL) == 0 && pthread_join(thread, NULL) == 0;
+}
+
 /* There are no more threads, and libcurl takes one for every name it looks up. */
 static void leave_room(struct queue *q, const struct crew *crew)
 {
@@ -133,7 +146,7 @@ static int start_crew(struct fetch *fetch, struct queue *q, struct crew *crew, s
         continue;
     while (crew->lane_count < lanes && add_lane(fetch, q, crew, lanes, &ignored) == 0)
         continue;
-    if (crew->finisher_count < FINISHERS || crew->lane_count < lanes)
+    if (crew->finisher_count < FINISHERS || crew->lane_count < lanes || !one_more())
         leave_room(q, crew);
     return 0;
 }
