@@ -17,9 +17,9 @@ enum {
     NARROWEST = 20,
     FILES_MAX = 16,
     NAME_LEAST = 12,
-    SIZE_WIDTH = 20, /* "123.4 of 567.8 GiB" */
-    RATE_WIDTH = 12, /* " 123.4 MiB/s" */
-    TIME_WIDTH = 9,  /* " 12:34:56" */
+    SIZE_COLUMNS = 20, /* "123.4 of 567.8 GiB" */
+    RATE_COLUMNS = 12, /* " 123.4 MiB/s" */
+    TIME_COLUMNS = 9,  /* " 12:34:56" */
     QUIET_AFTER_MS = 10000,
 };
 
@@ -179,7 +179,7 @@ static void add_sizes(struct text *t, uint64_t done, uint64_t all)
     format_size((double)done, unit, a);
     format_size((double)all, unit, b);
     snprintf(both, sizeof(both), "%s of %s %s", a, b, unit_names[unit]);
-    add_format(t, "%*s", SIZE_WIDTH, both);
+    add_format(t, "%*s", SIZE_COLUMNS, both);
 }
 
 static void add_rate(struct text *t, uint64_t bytes_per_second)
@@ -190,7 +190,7 @@ static void add_rate(struct text *t, uint64_t bytes_per_second)
     format_size((double)bytes_per_second, unit, number);
     if (bytes_per_second)
         snprintf(whole, sizeof(whole), "%s %s/s", number, unit_names[unit]);
-    add_format(t, "%*s", RATE_WIDTH, whole);
+    add_format(t, "%*s", RATE_COLUMNS, whole);
 }
 
 static void format_time(uint64_t ms, char out[32])
@@ -211,7 +211,7 @@ static void add_time(struct text *t, uint64_t ms)
 
     if (ms != UINT64_MAX)
         format_time(ms, time);
-    add_format(t, "%*s", TIME_WIDTH, time);
+    add_format(t, "%*s", TIME_COLUMNS, time);
 }
 
 /* --- a line --- */
@@ -258,11 +258,11 @@ static void add_line(struct text *t, const struct bars *bars, const struct line 
 {
     unsigned ends = bars->is_unicode ? 0 : 2; /* [ and ] */
     unsigned left = columns - name_width - 1;
-    bool     time = left >= 8 + SIZE_WIDTH + RATE_WIDTH + TIME_WIDTH + ends;
-    bool     rate = left >= 8 + SIZE_WIDTH + RATE_WIDTH + ends;
-    bool     size = left >= 6 + SIZE_WIDTH + ends;
-    unsigned fixed =
-        (unsigned)((size ? SIZE_WIDTH : 5) + (rate ? RATE_WIDTH : 0) + (time ? TIME_WIDTH : 0));
+    bool     time = left >= 8 + SIZE_COLUMNS + RATE_COLUMNS + TIME_COLUMNS + ends;
+    bool     rate = left >= 8 + SIZE_COLUMNS + RATE_COLUMNS + ends;
+    bool     size = left >= 6 + SIZE_COLUMNS + ends;
+    unsigned fixed = (unsigned)((size ? SIZE_COLUMNS : 5) + (rate ? RATE_COLUMNS : 0) +
+                                (time ? TIME_COLUMNS : 0));
 
     add_name(t, line->name, name_width, bars->is_unicode);
     add_text(t, " ");
