@@ -36,13 +36,14 @@ class Host:
     """A thread in namespaces of its own; do() is for everything that belongs there."""
 
     def __init__(self, folder):
-        self.folder, self.net, self._jobs = folder, None, queue.SimpleQueue()
+        self.folder, self._jobs = folder, queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
+        try:
             self.do(self._begin)
-            undo.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
     def _live(self):
         while job := self._jobs.get():
@@ -134,17 +135,23 @@ class Host:
             self.tool("mount", "--bind", path, "/etc/resolv.conf")
 
     def close(self):
+        """Ends the thread; only `net` is left, so that nobody else's namespace gets its number meanwhile."""
         self._jobs.put(None)
         self._thread.join(5)
-        if self.net:
-            os.close(self.net)
+
+    def left(self):
+        """Threads and descriptors of any process that still hold this host's network."""
+        for path in glob.glob("/proc/[0-9]*/task/*/ns/net") + glob.glob("/proc/[0-9]*/fd/*"):
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                if os.readlink(path) == f"net:[{self.inode}]" and path != f"/proc/{os.getpid()}/fd/{self.net}":
+                    yield path
 
 
 class Network:
     """A server with the Hub, the CDN and the name server, a client, and a wire."""
 
     def __init__(self, folder):
-        self._closing, self._inodes = contextlib.ExitStack(), []
+        self._closing, self._hosts = contextlib.ExitStack(), []
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self.server, self.client = self._host(folder / "server"), self._host(folder / "client")
@@ -163,7 +170,7 @@ class Network:
     def _host(self, folder):
         folder.mkdir()
         host = Host(folder)
-        self._inodes.append(host.inode)
+        self._hosts.append(host)
         self._closing.callback(host.close)
         return host
 
@@ -188,18 +195,13 @@ class Network:
     def close(self):
         self._closing.close()
         give_up_at = time.monotonic() + 5
-        while left := sorted(left_in(self._inodes)):
-            assert time.monotonic() < give_up_at, left
-            time.sleep(0.05)
-
-
-def left_in(inodes):
-    """Threads and descriptors of any process that still hold one of these network namespaces."""
-    ours = {f"net:[{inode}]" for inode in inodes}
-    for path in glob.glob("/proc/[0-9]*/task/*/ns/net") + glob.glob("/proc/[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):  # it has gone meanwhile
-            if os.readlink(path) in ours:
-                yield path
+        try:
+            while left := [path for host in self._hosts for path in host.left()]:
+                assert time.monotonic() < give_up_at, left
+                time.sleep(0.05)
+        finally:
+            for host in self._hosts:
+                os.close(host.net)
 
 
 class Names:
