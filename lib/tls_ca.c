@@ -78,19 +78,19 @@ static int add_pem_block(struct tls_ca *ca, const char *text)
 /* The certificates in PEM form. *first_bad: the error of the first that could not be read.
  * mbedTLS is only shown blocks that have an end: it would look for one through the rest of the
  * file, again for each of the 350,000 beginnings that 10 MB can hold. */
-static void add_pem(struct tls_ca *ca, const char *text, int *first_bad)
+static void add_pem(struct tls_ca *ca, struct str text, int *first_bad)
 {
-    const char *next, *end = NULL;
-    bool        has_end = true;
+    const struct str begin_text = str_from(begin_mark), end_text = str_from(end_mark);
+    ptrdiff_t        next, end = 0;
 
-    for (const char *p = strstr(text, begin_mark); p; p = next) {
+    for (ptrdiff_t at = str_find(text, begin_text, 0); at >= 0; at = next) {
         int rc = MBEDTLS_ERR_PEM_NO_HEADER_FOOTER_PRESENT;
 
-        next = strstr(p + 1, begin_mark);
-        if (has_end && (!end || end < p))
-            has_end = (end = strstr(p, end_mark)) != NULL;
-        if (has_end && (!next || end < next))
-            rc = add_pem_block(ca, p);
+        next = str_find(text, begin_text, (size_t)at + 1);
+        if (end >= 0 && end <= at) /* 0: not looked for yet; -1: there is none any more */
+            end = str_find(text, end_text, (size_t)at);
+        if (end >= 0 && (next < 0 || end < next))
+            rc = add_pem_block(ca, text.p + at);
         check_memory(rc);
         if (rc == 0)
             continue;
@@ -141,8 +141,8 @@ static int add_text(struct tls_ca *ca, struct str text, struct err *err)
     size_t good = ca->added_count + ca->known_count;
     int    first_bad = 0;
 
-    if (strstr(text.p, begin_mark))
-        add_pem(ca, text.p, &first_bad);
+    if (str_find(text, str_from(begin_mark), 0) >= 0)
+        add_pem(ca, text, &first_bad);
     else if (text.len && text.p[0] == 0x30) /* an ASN.1 sequence: DER */
         first_bad = add_der(ca, (const unsigned char *)text.p, text.len);
     return ca->added_count + ca->known_count > good ? 0 : explain_none(text, first_bad, err);
