@@ -21,9 +21,10 @@ ROWS = [
     Row("P05", "the power fails at random moments, a thousand times", "a marker means that all of it is on the disk",
         proved=(KILL + "test_the_power_is_cut_at_random",
                 "test/run/test_regressions.py::test_data_is_on_disk_before_it_has_its_name")),
-    Row("P06", "a disk says it has written, and has not", "what is missing or shorter is fetched again",
-        not_here="what such a disk loses may keep name, size and time; then only its hash shows it, and no run hashes "
-                 "again what was right"),
+    Row("P06", "a disk says it has written, and has not",
+        "what is missing or shorter is fetched again; what kept name, size and time is found by hf-init verify",
+        proved=("test/run/test_verify.py::test_a_flipped_bit_is_found_even_if_no_time_tells",
+                "test/run/test_resume.py::test_what_is_missing_from_a_complete_cache_is_put_back")),
     Row("P07", "killed for lack of memory", "as P03; no message of an earlier run stays",
         proved=(KILL + "test_the_kernel_kills_for_lack_of_memory",
                 SIGNALS + "test_who_is_killed_leaves_no_message_of_an_earlier_run")),
