@@ -314,7 +314,8 @@ FLOODS = [("h2-flood", {"what": what, "count": 50_000}) for what in (
     "settings", "ping", "data", "window", "priority", "push", "continuation", "empty-continuation")] + [
     ("h2-bomb", {}), ("huge-headers", {}), ("huge-headers", {"size": 20, "count": 6000}), ("early", {"count": 20_000}),
     ("h2-frame", {"type": 4, "stream": 0, "payload": b"\0\4\x7f\xff\xff\xff" * 1000}),      # settings, a thousand in one
-    ("h2-frame", {"type": 4, "stream": 0, "payload": b"\0\5\0\0\0\0"}),                      # frames of no size
+    pytest.param("h2-frame", {"type": 4, "stream": 0, "payload": b"\0\5\0\0\0\0"},           # frames of no size
+                 marks=pytest.mark.skipif(SANITIZED, reason="nghttp2 1.64 loses 16 bytes with such a connection")),
     ("h2-frame", {"type": 8, "stream": 0, "payload": b"\x7f\xff\xff\xff"}),                  # a window that overflows
     ("h2-frame", {"type": 0, "size": 20_000}), ("h2-frame", {"type": 9, "size": 10}), ("h2-frame", {"type": 3, "size": 3}),
     ("h2-frame", {"type": 7, "stream": 0, "size": 8}), ("h2-frame", {"type": 1, "flags": 4, "payload": b"\xff\xff\xff\xff\xff"})]
