@@ -171,8 +171,13 @@ static bool is_unsupported(int sys_errno)
 
 static int temp_symlink(struct store_repo *repo, const char *text, char temp[64], struct err *err)
 {
+    int rc;
+
     store_temp_name(repo->store, temp);
-    return fs_symlink_at(text, repo->place->temp_fd, temp, err) == 1 ? 0 : -1;
+    rc = fs_symlink_at(text, repo->place->temp_fd, temp, err);
+    if (rc == 0) /* nobody else uses that name */
+        return err_sys(err, EEXIST, "create link temp/%s", temp);
+    return rc < 0 ? -1 : 0;
 }
 
 /* 1 the name is right, 0 this volume has no such links, -1 error. */
