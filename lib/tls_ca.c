@@ -72,6 +72,7 @@ static int add_pem_block(struct tls_ca *ca, const char *text)
         rc = add_der(ca, der, len);
     }
     mbedtls_pem_free(&pem);
+    check_memory(rc);
     return rc;
 }
 
