@@ -101,10 +101,11 @@ def test_a_thousand_kills_at_random(start, run, hub, volume, in_memory, chunk):
 def test_the_kernel_kills_for_lack_of_memory(start, run, hub, volume, in_memory, layout, tmp_path):
     repo = larger(hub, 48)  # and a page of a tmpfs cannot be reclaimed
     judge = Judge(hub, repo, volume, layout, IN_FLIGHT, lambda: run(spec(layout)))
+    unchecked = spec(layout, disk={"check": False, "reserve": 0})  # which would have refused to begin
     for limit in (16, 32, 48):
         (tmp_path / "termination").write_text("what another run had to say")
         with memory_limit(limit * MIB) as prefix:
-            result = start(spec(layout), prefix=prefix).wait()
+            result = start(unchecked, prefix=prefix).wait()
         assert result.code == -signal.SIGKILL, result
         assert (tmp_path / "termination").read_text() == ""
         judge.died()
