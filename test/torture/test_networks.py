@@ -134,11 +134,12 @@ def test_n02_the_name_of_the_cdn_may_fail_alone(net, run, volume, failed, comple
 
 
 def test_n03_slow_names_are_waited_for_and_remembered(net, run, untroubled):
-    hub, names = net.hub(**NAMED), net.names({"hub.test": [HUB], "cdn.test": [CDN]}, wait_s=3)
+    hub = net.hub(tls=True, http2=True, **NAMED)
+    names = net.names({"hub.test": [HUB], "cdn.test": [CDN]}, wait_s=3)
     net.client.resolver(POD)
     repo = many(hub)
-    untroubled(run(ONE, hub=hub), repo)
-    assert names.times("hub.test") <= 5 * 2 and names.times("cdn.test") <= 5 * 2, "once for each thread, not for each file"
+    untroubled(run({**ONE, "tls": {"caFile": hub.ca_path}}, hub=hub), repo)
+    assert names.times("hub.test") <= 5 * 2 and names.times("cdn.test") <= 5 * 2, "once a thread, not once a file"
 
 
 def test_n04_a_look_up_that_fails_does_not_leave_a_name_to_the_search_list(net, start, until, complete):
