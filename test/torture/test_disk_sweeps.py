@@ -14,7 +14,7 @@ import sys
 import time
 
 import pytest
-from conftest import Volume, content_of
+from conftest import BIN, Volume, content_of
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 from disk_world import CODES, FILES, MIB, ONE, inject, listing, place_of, stray, wrong  # noqa: E402
@@ -376,7 +376,7 @@ def calls(run, volume, tmp_path, hub):
     return count
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+@pytest.mark.skipif(not shutil.which("strace") or "asan" in BIN, reason="needs strace, and no loader to break")
 @LAYOUTS
 @pytest.mark.parametrize("call", ERRORS)
 def test_every_call_may_fail_at_any_time(run, hub, volume, calls, tmp_path, layout, call):
