@@ -16,6 +16,10 @@ RATE = 40 * MIB  # bytes a second of the CDN, over all connections: slow enough 
 LANES = {"connections": 4, "partSize": "1MiB"}
 NO_OP_LOCKS = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:retval=0")
 
+# The same, and every rename takes its time: all have looked before the first of them acts.
+SLOW_NAMES = (*NO_OP_LOCKS[:-4], "-e", "trace=flock,/^(rename|link)", *NO_OP_LOCKS[-2:], "-e",
+              "inject=/^(rename|link):delay_enter=200000")
+
 # Specs of one volume. Those of one folder share its bytes; another folder or layout has its own.
 SPECS = {
     "same": {"repos": [{"id": "acme/tiny"}]},
@@ -282,7 +286,7 @@ def test_of_many_that_find_a_dead_ones_bytes_one_goes_on_with_them(start, hub, v
     spec_of = [{"name": f"s{n}", "repos": [{"id": "acme/tiny", "path": f"p{n}"}], "concurrency": LANES} for n in range(count)]
     noted = died({**spec_of[0], "name": "dead", "repos": [{"id": "acme/tiny", "path": "dead"}]}, size)
     hub.throttle(RATE, host="cdn", per="all")
-    results = [running.wait() for running in [start(whole, prefix=NO_OP_LOCKS) for whole in spec_of]]
+    results = [running.wait() for running in [start(whole, prefix=SLOW_NAMES) for whole in spec_of]]
     hub.log.settle()
     for n, result in enumerate(results):
         assert result.code == 0, result
