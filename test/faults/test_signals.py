@@ -138,8 +138,11 @@ def process_below(running):
     def held():
         states = {}
         for thread in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/stat" % (pid, thread)) as file:
-                states[thread] = file.read().rpartition(")")[2].split()[0]
+            try:
+                with open("/proc/%d/task/%s/stat" % (pid, thread)) as file:
+                    states[thread] = file.read().rpartition(")")[2].split()[0]
+            except OSError:
+                pass                                        # it ended meanwhile
         return {thread for thread, state in states.items() if state == "t"}
 
     seen = held()
