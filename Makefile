@@ -133,7 +133,7 @@ test: all unit seams build/venv/ready ## unit tests, then the binary against the
 torture: all seams build/venv/ready ## every test there is, as root, 40 minutes: how much of the catalogue of faults is green
 	@deps/setup test torture
 	@$(MAKE) --no-print-directory VARIANT=asan seams
-	@test/torture/run
+	+@test/torture/run
 coverage: build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
 	@deps/setup test
 	@$(MAKE) --no-print-directory VARIANT=cov build/cov/hf-init unit
