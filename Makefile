@@ -130,11 +130,11 @@ export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit seams build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
 	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults
-torture: all seams build/venv/ready ## every test there is, as root, 40 minutes: how much of the catalogue of faults is green
+torture: all seams build/venv/ready ## every test there is, as root: how much of the catalogue of faults is green
 	@deps/setup test torture
 	@$(MAKE) --no-print-directory VARIANT=asan seams
 	+@test/torture/run
-coverage: build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
+coverage: seams build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
 	@deps/setup test
 	@$(MAKE) --no-print-directory VARIANT=cov build/cov/hf-init unit
 	HF_INIT_BIN=$(CURDIR)/build/cov/hf-init build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/run test/faults
@@ -156,7 +156,7 @@ lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@test/lint/run
 format: build/venv/ready ## clang-format all of our C
 	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] test/seams/*.[ch] bench/*.c deps/*.c)
-setup: ## installs what all of these need, and nothing else
+setup: ## the tools of test and lint; torture, fuzz and bench bring their own
 	@deps/setup test lint
 clean: ## removes build/; the libraries stay in $DEPS_CACHE
 	rm -rf build

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "test" / "hub"))
 from standin import Hub  # noqa: E402
 
-BIN = os.environ.get("HF_INIT_BIN", str(ROOT / "build" / "hf-init"))
+BIN = os.path.abspath(os.environ.get("HF_INIT_BIN", ROOT / "build" / "hf-init"))
 SEAMS = str(ROOT / "build" / "seams" / "hf-init")  # the product with seams: test/seams/seams.h
 
 

@@ -5,6 +5,7 @@ Breaks the commit path one place at a time, in a copy of the tree: each sync is 
 functions below is turned round. The tests must notice. A mutant that survives is printed, and is a failure unless
 KNOWN says why it makes no difference that a test could see."""
 import argparse
+import os
 import pathlib
 import re
 import shutil
@@ -86,7 +87,8 @@ def mutants():
 def run(words, cwd, limit_s):
     """True: all went well. A hang counts as noticed."""
     try:
-        return subprocess.run(words, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
+        return subprocess.run(words, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=limit_s,
+                              env={**os.environ, "HF_INIT_BIN": str(cwd / "build/hf-init")}).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
