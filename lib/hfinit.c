@@ -306,14 +306,17 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .log_is_json = h->log_is_json,
         .on_volume = h->on_volume,
         .on_volume_user = h->on_volume_user,
-        .on_progress = h->on_progress && wants_bars(&h->spec) ? on_progress : NULL,
+        .on_progress = h->on_progress && wants_bars(&h->spec) && purpose != HFINIT_TO_LOOK
+                           ? on_progress
+                           : NULL,
         .on_progress_user = h,
         .draws_bars = h->on_progress && h->is_terminal && wants_bars(&h->spec),
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
         .last = &h->last_words,
         .read_only = purpose == HFINIT_TO_LOOK,
-        .rehash = purpose == HFINIT_TO_REPAIR,
+        .rehash = purpose == HFINIT_TO_REPAIR || purpose == HFINIT_TO_REFRESH,
+        .stay_at_marker = purpose == HFINIT_TO_REPAIR,
     };
 
     if (!h->loaded)

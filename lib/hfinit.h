@@ -156,8 +156,9 @@ int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *
 typedef void hfinit_bad_file_fn(const char *repo, const char *path, const char *what, void *user);
 int          hfinit_verify(hfinit *h, hfinit_bad_file_fn *bad, void *user, hfinit_error *error);
 /* A run that believes nothing it noted earlier: every file there is hashed, what is wrong is fetched
- * again, at the commits that the marker names. */
+ * again. repair: at the commits that the marker names; refresh: at those that the spec means now. */
 int hfinit_repair(hfinit *h, hfinit_error *error);
+int hfinit_refresh(hfinit *h, hfinit_error *error);
 
 /* One call per setting there is: path, type, variable, default, allowed words, help, example. */
 typedef void hfinit_each_fn(const char *const column[7], void *user);

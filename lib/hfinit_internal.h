@@ -32,7 +32,7 @@ struct hfinit {
     struct last_words   last_words;
 };
 
-enum hfinit_purpose { HFINIT_TO_RUN, HFINIT_TO_LOOK, HFINIT_TO_REPAIR };
+enum hfinit_purpose { HFINIT_TO_RUN, HFINIT_TO_LOOK, HFINIT_TO_REPAIR, HFINIT_TO_REFRESH };
 
 /* A fresh h->snapshot for the loaded spec. */
 int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err);

@@ -10,16 +10,21 @@
 #include "fs.h"
 #include "json.h"
 #include "report.h"
+#include "report_emit.h"
 #include "store.h"
 
 enum { STATE_MAX = 16 * 1024 * 1024, WAIT_POLL_MS = 250, WAIT_SAY_MS = 10 * 1000 };
 
 static int open_store(hfinit *h, struct store **store, struct err *err)
 {
-    struct store_options options = {.read_only = true, .clock = h->clock, .log = &h->log};
+    const struct arena_mark mark = arena_mark(&h->arena);
+    struct store_options    options = {.read_only = true, .clock = h->clock, .log = &h->log};
+    int                     rc;
 
-    options.target = arena_strdup(&h->arena, h->spec.target);
-    return store_new(&options, store, err);
+    options.target = arena_strdup(&h->arena, h->spec.target); /* which the store copies */
+    rc = store_new(&options, store, err);
+    arena_rewind(&h->arena, mark);
+    return rc;
 }
 
 /* 1, 0 not there, -1. */
@@ -146,9 +151,12 @@ static int is_there(struct wait *w, struct store *store, struct err *err)
 static void copy_member(const struct json *object, const char *key, char *to, size_t size)
 {
     struct str text = {"", 0};
+    struct buf line = {0};
 
     json_str(json_get(object, key), &text);
-    snprintf(to, size, "%.*s", STR_ARG(text));
+    report_add_line(&line, text); /* whoever may write to the volume may have written it */
+    snprintf(to, size, "%s", buf_cstr(&line));
+    buf_release(&line);
 }
 
 /* The writer's failure as its own. False: it has not failed. */
@@ -158,11 +166,17 @@ static bool writer_failed(struct wait *w, hfinit_error *out)
     struct json       *root = NULL;
     const struct json *error;
     struct err         ignored;
+    struct str         phase;
     char               reason[48];
 
     if (w->status.len == 0 || exit_code == 0 || exit_code == 3 ||
         json_parse(buf_view(&w->status), &root, &ignored))
         return false;
+    /* Who was told to stop comes again, or his successor does. */
+    if (json_str(json_get(root, "phase"), &phase) && str_eq(phase, STR("cancelled"))) {
+        json_free(root);
+        return false;
+    }
     error = json_get(root, "error");
     *out = (hfinit_error){.exit_code = exit_code, .reason = "Internal"};
     json_bool(json_get(error, "retryable"), &out->retryable);
@@ -297,11 +311,21 @@ int hfinit_verify(hfinit *h, hfinit_bad_file_fn *visit, void *user, hfinit_error
     return 0;
 }
 
-int hfinit_repair(hfinit *h, hfinit_error *error)
+static int rehash(hfinit *h, enum hfinit_purpose purpose, hfinit_error *error)
 {
     struct err err;
 
-    if (hfinit_begin(h, HFINIT_TO_REPAIR, &err) || snapshot_run(h->snapshot, &err))
+    if (hfinit_begin(h, purpose, &err) || snapshot_run(h->snapshot, &err))
         return hfinit_give_error(h, &err, error);
     return 0;
+}
+
+int hfinit_repair(hfinit *h, hfinit_error *error)
+{
+    return rehash(h, HFINIT_TO_REPAIR, error);
+}
+
+int hfinit_refresh(hfinit *h, hfinit_error *error)
+{
+    return rehash(h, HFINIT_TO_REFRESH, error);
 }

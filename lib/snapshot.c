@@ -174,9 +174,9 @@ static int is_complete_already(struct snapshot *s, struct err *err)
 }
 
 /* Who repairs a volume wants what it had, not what a branch has become meanwhile. Always 0. */
-static int stay_at_marker(struct snapshot *s, struct err *err)
+static int take_commits_of_marker(struct snapshot *s, struct err *err)
 {
-    if (snapshot_read_marker(s, err) > 0)
+    if (s->config.stay_at_marker && snapshot_read_marker(s, err) > 0)
         for (size_t i = 0; i < s->spec->repo_count; i++)
             memcpy(s->repo[i].listing.commit, s->report_repo[i].commit,
                    sizeof(s->repo[i].listing.commit));
@@ -392,11 +392,22 @@ static int resolve_and_judge(struct snapshot *s, struct err *err)
 {
     struct err ignored;
 
-    if (snapshot_resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err))
+    if (snapshot_resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err)) {
+        if (s->config.stay_at_marker) /* what is wrong shows when all of it is hashed */
+            return 0;
         return snapshot_remove_marker(s, err) || snapshot_remove_false_markers(s, err) ? -1 : 0;
-    if (!marker_holds(s))
+    }
+    if (!s->config.rehash && !marker_holds(s))
         snapshot_remove_marker(s, &ignored);
     return -1;
+}
+
+static bool lacks_something(const struct snapshot *s)
+{
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        if (s->plan.file[k].is_mine && s->plan.file[k].state != PLAN_PRESENT)
+            return true;
+    return false;
 }
 
 /* A volume that takes not even a lease, full perhaps, is not one whose marker holds; to take that
@@ -469,6 +480,8 @@ static int make_it_match(struct snapshot *s, struct err *err)
     if (s->spec->page_cache == SPEC_CACHE_AUTO)
         store_set_drop_cache(s->store, drops_cache(s));
     if (snapshot_adopt(s, err))
+        return -1;
+    if (s->config.stay_at_marker && lacks_something(s) && snapshot_remove_marker(s, err))
         return -1;
     plan_find_same(&s->plan);
     snapshot_count_plan(s);
@@ -544,7 +557,7 @@ static int run(struct snapshot *s, struct err *err)
     snapshot_write_status(s, NULL);
     if (wait_start_jitter(s, err))
         return -1;
-    rc = s->config.rehash ? stay_at_marker(s, err) : is_complete_already(s, err);
+    rc = s->config.rehash ? take_commits_of_marker(s, err) : is_complete_already(s, err);
     if (rc == 0)
         rc = make_it_match(s, err);
     else if (rc > 0)

@@ -23,11 +23,12 @@ struct snapshot_config {
     /* Ten times a second while the run ticks, and once when it is over; may be NULL. */
     void (*on_progress)(const struct progress_view *view, void *user);
     void              *on_progress_user;
-    int                stop_fd;   /* readable when the run should stop; -1 none */
-    _Atomic int       *stop;      /* 0 go on, else the ERR_ kind to stop with; may be NULL */
-    bool               read_only; /* plan, verify: nothing is created or changed */
-    bool               rehash;    /* repair: every file there is hashed, whatever is known of it */
-    struct last_words *last;      /* kept up to date for the case that die() ends it; may be NULL */
+    int                stop_fd;        /* readable when the run should stop; -1 none */
+    _Atomic int       *stop;           /* 0 go on, else the ERR_ kind to stop with; may be NULL */
+    bool               read_only;      /* plan, verify: nothing is created or changed */
+    bool               rehash;         /* every file there is hashed, whatever is known of it */
+    bool               stay_at_marker; /* with rehash: at the commits that the marker names */
+    struct last_words *last; /* kept up to date for the case that die() ends it; may be NULL */
 };
 
 int  snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err);

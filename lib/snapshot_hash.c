@@ -15,9 +15,8 @@ struct hasher {
     size_t           next;    /* index into plan.file */
     size_t           running; /* threads */
     bool             stop;
-    size_t           bad_count;
-    struct err       first; /* what ended it */
-    bool             failed;
+    size_t           bad_count, error_count;
+    struct err       first; /* of the errors */
 };
 
 static int on_hashed(void *user, uint64_t n)
@@ -78,12 +77,11 @@ static void verify(struct hasher *h, struct plan_file *f)
         char repo[160];
 
         snprintf(repo, sizeof(repo), "%.*s", STR_ARG(h->s->spec->repo[f->repo].id));
-        h->bad_count++;
         h->bad(repo, f->path, err.text, h->user);
-        if (rc < 0 && !h->failed) {
+        if (rc == 0)
+            h->bad_count++;
+        else if (h->error_count++ == 0)
             h->first = err;
-            h->failed = true;
-        }
     }
     pthread_mutex_unlock(&h->lock);
 }
@@ -210,6 +208,7 @@ static int no_marker(const struct snapshot *s, struct err *err)
 int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err)
 {
     struct hasher h = {.s = s, .bad = bad, .user = user};
+    struct err    unlisted = {0};
     int           rc = snapshot_read_marker(s, err);
 
     if (rc <= 0)
@@ -218,20 +217,25 @@ int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user
         struct err why;
 
         /* An optional repo that failed stands in the marker without a commit. */
-        if (s->report_repo[i].commit[0] && list_as_marked(s, i, &why))
+        if (s->report_repo[i].commit[0] && list_as_marked(s, i, &why)) {
             snapshot_repo_fails(s, i, &why);
+            if (unlisted.kind == ERR_NONE)
+                unlisted = s->repo[i].err;
+        }
     }
     progress_enter(s->progress, PHASE_VERIFYING);
     if (hash_unproven(&h, count_unproven(&s->plan), err))
         return -1;
-    if (h.failed) {
-        *err = h.first;
-        return -1;
-    }
     if (h.bad_count) {
         err_set(err, ERR_INTEGRITY, "%zu of %zu files on %s are not what the marker says",
                 h.bad_count, s->plan.file_count, s->report.target);
         return err_hint(err, "hf-init verify --repair fetches them again, and only them");
     }
-    return snapshot_failure(s, err) ? -1 : 0;
+    if (unlisted.kind != ERR_NONE) /* optional or not: the marker promised it */
+        *err = unlisted;
+    else if (h.error_count)
+        *err = h.first;
+    else
+        return 0;
+    return -1;
 }

@@ -20,6 +20,7 @@
 #include "store_internal.h"
 
 #define DEAD_AFTER_NS (120ll * 1000000000)
+#define FORGOTTEN_MS  (24ull * 3600 * 1000)
 
 enum { CLAIM_MAX_BYTES = 4096, RIVALS_WAIT_MS = 250, TRIES = 5 };
 
@@ -410,7 +411,10 @@ static int visit_lease(const char *name, void *user, struct err *err)
             rc = judge_claim(census->store, fd, &claim, &verdict, err);
         if (rc >= 0 && verdict == LIVING && claim.holder.instance[0])
             name_set_add(census->instances, claim.holder.instance);
-        if (rc >= 0 && verdict != LIVING && census->removes_dead)
+        /* By the clock alone, and after minutes, somebody frozen may only seem dead; and to find out
+         * costs a pause each. After a day he is. */
+        if (rc >= 0 && census->removes_dead &&
+            (verdict == DEAD_BY_LOCK || (verdict != LIVING && claim.holder.idle_ms > FORGOTTEN_MS)))
             remove_dead(census->store, rel, fd, verdict);
     }
     fs_close(&fd);

@@ -225,6 +225,15 @@ static void blame_thief(struct store_partial *p, struct err *err)
         *err = lost;
 }
 
+/* The kernel tells of lost bytes once, and it may have told somebody who could do nothing about it:
+ * a sync that succeeds later proves nothing then. */
+static int check_undamaged(struct store_partial *p, struct err *err)
+{
+    if (!atomic_load(&p->is_damaged))
+        return 0;
+    return err_set(err, ERR_IO, "the disk lost bytes of it on the way");
+}
+
 int store_partial_publish(struct store_partial *p, struct err *err)
 {
     struct store *store = p->repo->store;
@@ -235,6 +244,7 @@ int store_partial_publish(struct store_partial *p, struct err *err)
     store_partial_name(p->stem, ".part", name);
     store_partial_name(p->stem, ".journal", journal);
     if (store_partial_check_ours(p, err) || store_partial_sync_data(p, err) ||
+        check_undamaged(p, err) ||
         store_publish_bytes(p->repo, &p->file, p->fd, p->place->partials_fd, name, err)) {
         blame_thief(p, err); /* stopped since we looked? */
         err_wrap(err, "publish %.*s", STR_ARG(p->file.path));

@@ -21,6 +21,9 @@ static int set_level(struct app *app, hfinit_error *error)
     const struct args *args = app->args;
     bool               verbose = args->verbose && args->command->id != COMMAND_VALIDATE;
 
+    if (args->quiet && !names_setting(args, "progress") &&
+        hfinit_set(app->h, "progress", "none", error) != 0)
+        return -1;
     if (names_setting(args, "log-level") || names_setting(args, "log.level"))
         return 0;
     if (args->quiet)

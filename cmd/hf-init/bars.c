@@ -4,6 +4,7 @@
 #include "bars.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,6 +404,14 @@ static void write_all(int fd, const char *text, size_t len)
     }
 }
 
+/* A terminal that is held (Ctrl-S, a hung line) must not hold the run. */
+static bool has_room(const struct bars *bars)
+{
+    struct pollfd p = {.fd = bars->fd, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
 static void add_home(struct text *t, unsigned rows)
 {
     if (rows > 1)
@@ -432,7 +441,7 @@ void bars_hide(struct bars *bars)
 {
     struct text t = {0};
 
-    if (!bars->rows)
+    if (!bars->rows || !has_room(bars))
         return;
     add_home(&t, bars->rows);
     add_text(&t, "\x1b[J");
@@ -452,7 +461,7 @@ static unsigned rows_of(const char *frame)
 
 void bars_show(struct bars *bars)
 {
-    if (bars->frame && !bars->rows)
+    if (bars->frame && !bars->rows && has_room(bars))
         put(bars, bars->frame, rows_of(bars->frame));
 }
 
@@ -462,7 +471,7 @@ void bars_draw(const hfinit_progress *progress, void *user)
     struct winsize size = {0};
     unsigned       rows;
 
-    if (!bars->is_on)
+    if (!bars->is_on || !has_room(bars))
         return;
     if (progress->is_over) {
         bars_hide(bars);

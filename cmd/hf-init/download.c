@@ -118,6 +118,7 @@ static int take_options(struct app *app, struct wish *wish, hfinit_error *error)
                 return -1;
         } else
             is_theirs = false;
+        args->setting[i].key = NULL; /* whatever happens next, it has one owner */
         if (is_theirs)
             free(s.key);
         else
@@ -198,7 +199,7 @@ static int fetch(struct app *app, const struct wish *wish, hfinit_error *error)
     int rc;
 
     signals_guard(app->signals, app->h, NULL);
-    rc = app->args->force ? hfinit_repair(app->h, error) : hfinit_run(app->h, error);
+    rc = app->args->force ? hfinit_refresh(app->h, error) : hfinit_run(app->h, error);
     signals_unguard(app->signals);
     if (rc != 0)
         return app_fail(app, error);

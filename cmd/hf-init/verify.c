@@ -11,7 +11,9 @@ static void print_bad_file(const char *repo, const char *path, const char *what,
     table_print_line(stdout, repo);
     fputs(": ", stdout);
     table_print_line(stdout, path);
-    printf(": %s\n", what);
+    fputs(": ", stdout);
+    table_print_line(stdout, what);
+    putchar('\n');
 }
 
 static int look(struct app *app, hfinit_error *error)
@@ -29,7 +31,7 @@ int command_verify(struct app *app)
     int          rc;
 
     if (app_load(app, repair ? 0 : HFINIT_WITHOUT_TOKEN, &error) != 0)
-        return app_fail(app, &error);
+        return repair ? app_finish_run(app, true, &error) : app_fail(app, &error);
     if (repair)
         app_write_message(hfinit_termination_path(app->h), "");
     signals_guard(app->signals, app->h, repair ? hfinit_termination_path(app->h) : NULL);

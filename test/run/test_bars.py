@@ -50,13 +50,13 @@ def screen(tmp_path, hub, volume, request):
     """screen(columns, **env): a run of the spec in a terminal, held while it downloads; screen.release() lets it go."""
     opened = []
 
-    def begin(columns, spec=None, **env):
+    def begin(columns, spec=None, command="run", args=(), **env):
         s = Screen(tmp_path, columns)
         opened.append(s)
         path = tmp_path / "spec.json"
         path.write_text(json.dumps({"target": str(volume.path), "endpoint": hub.endpoint, "disk": {"reserve": 0},
                                     "terminationMessage": "", "repos": [{"id": "acme/tiny"}], **(spec or {})}))
-        s.start([BIN, "run", "--spec", str(path)], {"LC_ALL": "C.UTF-8", **env})
+        s.start([BIN, command, "--spec", str(path), *args], {"LC_ALL": "C.UTF-8", **env})
         return s
 
     yield begin
@@ -128,6 +128,22 @@ def test_no_color_and_no_letters(screen, held, until):
     time.sleep(0.3)
     text = "\n".join(terminal.text("-e"))
     assert "\x1b[36m" not in text and "█" not in text and re.search(r"\[#*\.*\]", text)
+    held.release()
+    until(lambda: terminal.code.exists())
+
+
+def test_who_only_looks_draws_none(screen, held, until, tmp_path):
+    terminal = screen(80, command="plan")
+    until(lambda: terminal.code.exists())
+    lines = [line for line in terminal.text() if line]
+    assert lines[0].startswith("REPO") and not any("resolving" in line for line in lines), lines
+
+
+def test_quiet_is_quiet(screen, held, until, hub):
+    terminal = screen(80, args=["-q"])
+    until(lambda: hub.count(host="cdn") >= 3)
+    time.sleep(0.4)
+    assert not any(terminal.text())
     held.release()
     until(lambda: terminal.code.exists())
 

@@ -114,6 +114,13 @@ def test_force_download_finds_what_is_wrong(download, repo, tmp_path):
     assert sha256(path) == content_of(repo)["w.bin"]
 
 
+def test_force_download_follows_a_branch_that_moved(download, repo):
+    first = download("acme/tiny").path
+    repo.push({"config.json": b"{ }"})
+    again = download("acme/tiny", "--force-download").path
+    assert again != first and again.name == repo.head("main").sha and (again / "config.json").read_bytes() == b"{ }"
+
+
 def test_two_repos_at_once_do_not_meet(hub, repo, tmp_path):
     other = hub.model("acme/other", {"x.bin": lfs(MB)})
     env = {"HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.endpoint}
@@ -131,6 +138,8 @@ def test_two_repos_at_once_do_not_meet(hub, repo, tmp_path):
     (["acme/tiny", "sub/", "--include", "*"], 2, "cannot be combined"),
     (["acme/tiny", "--token", "hf_x"], 2, "--token is refused"),
     (["acme/tiny", "--include"], 2, "needs a value"),
+    (["acme/tiny", "--include", "*.json", "--exclude"], 2, "needs a value"),
+    (["acme/tiny", "--endpoint", "http://x", "--include", "a", "--bandwidth", "1", "--max-workers"], 2, "needs a value"),
     (["hf://buckets/acme/tiny"], 2, "buckets"),
     (["hf://acme/tiny/a.txt", "b.txt"], 2, "names a file already"),
     (["acme/tiny", "--revison", "main"], 2, "revision"),

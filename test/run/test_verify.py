@@ -85,6 +85,46 @@ def test_repair_stays_at_the_commit_that_was_there(run, hub, volume, filled):
     assert volume.marker()["repos"][0]["commit"] == first
 
 
+def test_repair_of_a_good_volume_needs_nobody_and_leaves_the_marker_alone(run, hub, volume, filled):
+    before = volume.marker()
+    for host in ("api", "cdn"):
+        hub.down(host)
+    assert run(filled[1], "--repair", command="verify").code == 0
+    assert volume.marker()["repos"] == before["repos"]
+
+
+def test_a_repair_that_cannot_begin_leaves_the_marker(run, hub, volume, filled):
+    repo, spec, layout = filled
+    for tree in volume.path.glob("**/trees/*.json"):
+        tree.unlink()
+    for host in ("api", "cdn"):
+        hub.down(host)
+    result = run({**spec, "onUnreachable": "fail", "retry": {"attempts": 1, "maxWait": "1s"}}, "--repair", command="verify")
+    assert result.code == 30 and volume.marker()
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_what_cannot_be_listed_any_more_is_not_called_good(run, hub, volume, optional):
+    hub.model("acme/tiny", FILES)
+    spec = {"repos": [{"id": "acme/tiny", "optional": optional}]}
+    assert run(spec).code == 0
+    trees = list(volume.path.glob("**/trees/*.json"))
+    assert trees
+    for tree in trees:
+        tree.unlink()
+    result = run(spec, command="verify")
+    assert result.code == 40 and "the listing of commit" in result.stderr
+
+
+def test_files_that_differ_count_more_than_one_that_cannot_be_read(run, volume, filled):
+    repo, spec, layout = filled
+    damage(place(volume, repo, layout, "w.bin"))
+    path = place(volume, repo, layout, "a.txt")
+    os.unlink(path)
+    os.mkdir(path)
+    assert run(spec, command="verify").code == 40
+
+
 def test_without_a_marker_there_is_nothing_to_verify(run, hub):
     hub.model("acme/tiny", FILES)
     result = run(ONE, command="verify")

@@ -93,6 +93,27 @@ def test_an_old_failure_that_cannot_pass_ends_it(run, hub):
     assert run(ONE, command="wait").code == 12
 
 
+def test_a_writer_that_was_told_to_stop_has_not_failed(start, run, hub, waiting):
+    hub.model("acme/tiny", {"w.bin": lfs(MB)})
+    gate = hub.gate(file="w.bin", host="cdn", at=1000)
+    waiter = waiting(ONE)
+    writer = start(ONE)
+    gate.wait()
+    writer.signal(signal.SIGTERM)
+    assert writer.wait().code == 143
+    gate.release()
+    assert run(ONE).code == 0
+    assert waiter.wait().code == 0
+
+
+def test_what_stands_in_a_status_does_not_reach_the_terminal_raw(run, hub, volume):
+    assert run(ONE).code == 12
+    path = volume / ".hf-init/default.status.json"
+    path.write_text(path.read_text().replace('"message": "', '"message": "\\u001b[2J').replace('"message":"', '"message":"\\u001b[2J'))
+    result = run(ONE, command="wait")
+    assert result.code == 12 and "[2J" in result.stderr and "\x1b" not in result.stderr
+
+
 @pytest.mark.parametrize("number,code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it(hub, waiting, number, code):
     waiter = waiting(ONE)
