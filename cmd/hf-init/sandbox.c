@@ -55,6 +55,9 @@ void sandbox_enter(int volume_fd, void *user)
     long                         version;
     int                          rules;
 
+#ifdef __SANITIZE_ADDRESS__ /* its leak check could not stop the thread that is not confined */
+    return;
+#endif
     version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < OLDEST_VERSION)
         return;
