@@ -25,8 +25,8 @@ SEAMS = str(ROOT / "build" / "seams" / "hf-init")  # the product with seams: tes
 
 
 def pytest_runtest_logreport(report):
-    """With HF_INIT_OUTCOMES=FILE every test's outcome becomes a line there, for test/faults/report.py."""
-    path = os.environ.get("HF_INIT_OUTCOMES")
+    """With TORTURE_OUTCOMES=FILE every test's outcome becomes a line there, for test/faults/report.py."""
+    path = os.environ.get("TORTURE_OUTCOMES")
     if path and "PYTEST_XDIST_WORKER" not in os.environ and (report.when == "call" or report.outcome != "passed"):
         with open(path, "a") as file:
             file.write(json.dumps({"test": report.nodeid, "outcome": report.outcome, "s": round(report.duration, 2)}) + "\n")

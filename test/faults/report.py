@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test/faults/report.py OUTCOMES [--write]: the table family × rows × green from what the tests wrote down.
 
-OUTCOMES is what a pytest run leaves with HF_INIT_OUTCOMES=FILE. --write puts the table into docs/guarantees.md, between
+OUTCOMES is what a pytest run leaves with TORTURE_OUTCOMES=FILE. --write puts the table into docs/guarantees.md, between
 its two marks. Ends with 1 when a row is red."""
 import argparse
 import datetime
