@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "store_lease.h"
+#include "store_partial.h"
 #include "volume.h"
 
 enum { PART = 1 << 20, SIZE = 4 * PART };
@@ -657,6 +658,31 @@ static void a_full_disk_leaves_no_partial(void)
     store_free(store);
 }
 
+/* The error of a write-back is told once; whoever heard it may have had nobody to tell. */
+static void what_the_disk_lost_is_not_published_though_a_later_sync_succeeds(void)
+{
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK(store_partial_write(p, data, SIZE, 0, &err) == 0);
+    atomic_store(&p->is_damaged, true);
+    CHECK(store_partial_publish(p, &err) == -1 && err.kind == ERR_IO);
+    CHECK(count_names(".hf-init/partials") == 0);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), 0);
+    CHECK(store_partial_write(p, data, SIZE, 0, &err) == 0);
+    CHECK(store_partial_publish(p, &err) == 0);
+    store_repo_close(repo);
+    store_free(store);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < SIZE; i++)
@@ -675,6 +701,7 @@ int main(void)
     many_threads_publish_small_files(false);
     many_threads_publish_small_files(true);
     a_full_disk_leaves_no_partial();
+    what_the_disk_lost_is_not_published_though_a_later_sync_succeeds();
     volume_remove();
     return check_end("test_store_partial");
 }
