@@ -298,6 +298,7 @@ static bool wants_bars(const struct spec *spec)
 
 int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
 {
+    bool draws = h->on_progress && wants_bars(&h->spec) && purpose != HFINIT_TO_LOOK;
     struct snapshot_config config = {
         .spec = &h->spec,
         .clock = h->clock,
@@ -306,11 +307,9 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .log_is_json = h->log_is_json,
         .on_volume = h->on_volume,
         .on_volume_user = h->on_volume_user,
-        .on_progress = h->on_progress && wants_bars(&h->spec) && purpose != HFINIT_TO_LOOK
-                           ? on_progress
-                           : NULL,
+        .on_progress = draws ? on_progress : NULL,
         .on_progress_user = h,
-        .draws_bars = h->on_progress && h->is_terminal && wants_bars(&h->spec),
+        .draws_bars = draws && h->is_terminal,
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
         .last = &h->last_words,
@@ -327,13 +326,28 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
     return snapshot_new(&config, &h->snapshot, err);
 }
 
-int hfinit_run(hfinit *h, hfinit_error *error)
+static int run_as(hfinit *h, enum hfinit_purpose purpose, hfinit_error *error)
 {
     struct err err;
 
-    if (hfinit_begin(h, HFINIT_TO_RUN, &err) || snapshot_run(h->snapshot, &err))
+    if (hfinit_begin(h, purpose, &err) || snapshot_run(h->snapshot, &err))
         return hfinit_give_error(h, &err, error);
     return 0;
+}
+
+int hfinit_run(hfinit *h, hfinit_error *error)
+{
+    return run_as(h, HFINIT_TO_RUN, error);
+}
+
+int hfinit_repair(hfinit *h, hfinit_error *error)
+{
+    return run_as(h, HFINIT_TO_REPAIR, error);
+}
+
+int hfinit_refresh(hfinit *h, hfinit_error *error)
+{
+    return run_as(h, HFINIT_TO_REFRESH, error);
 }
 
 /* --- plans --- */

@@ -310,22 +310,3 @@ int hfinit_verify(hfinit *h, hfinit_bad_file_fn *visit, void *user, hfinit_error
         return hfinit_give_error(h, &err, error);
     return 0;
 }
-
-static int rehash(hfinit *h, enum hfinit_purpose purpose, hfinit_error *error)
-{
-    struct err err;
-
-    if (hfinit_begin(h, purpose, &err) || snapshot_run(h->snapshot, &err))
-        return hfinit_give_error(h, &err, error);
-    return 0;
-}
-
-int hfinit_repair(hfinit *h, hfinit_error *error)
-{
-    return rehash(h, HFINIT_TO_REPAIR, error);
-}
-
-int hfinit_refresh(hfinit *h, hfinit_error *error)
-{
-    return rehash(h, HFINIT_TO_REFRESH, error);
-}

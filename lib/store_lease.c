@@ -414,7 +414,8 @@ static int visit_lease(const char *name, void *user, struct err *err)
         /* By the clock alone, and after minutes, somebody frozen may only seem dead; and to find out
          * costs a pause each. After a day he is. */
         if (rc >= 0 && census->removes_dead &&
-            (verdict == DEAD_BY_LOCK || (verdict != LIVING && claim.holder.idle_ms > FORGOTTEN_MS)))
+            (verdict == DEAD_BY_LOCK ||
+             (verdict == DEAD_BY_TIME && claim.holder.idle_ms > FORGOTTEN_MS)))
             remove_dead(census->store, rel, fd, verdict);
     }
     fs_close(&fd);

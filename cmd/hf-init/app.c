@@ -31,11 +31,6 @@ static int set_level(struct app *app, hfinit_error *error)
     return verbose ? hfinit_set(app->h, "log-level", "debug", error) : 0;
 }
 
-bool app_has_setting(const struct app *app, const char *key)
-{
-    return names_setting(app->args, key);
-}
-
 bool app_is_usage(const hfinit_error *error)
 {
     return error->reason && strcmp(error->reason, "Usage") == 0;

@@ -17,9 +17,7 @@ struct app {
 extern const struct command app_commands[];
 
 /* Hands the settings of the command line over and reads the spec. `as`: HFINIT_WITHOUT_…. 0 or -1. */
-int app_load(struct app *app, unsigned as, hfinit_error *error);
-/* Was this setting given on the command line? */
-bool app_has_setting(const struct app *app, const char *key);
+int  app_load(struct app *app, unsigned as, hfinit_error *error);
 bool app_is_usage(const hfinit_error *error);
 /* Never 0: an error without a code is a bug. */
 int app_exit_code(const hfinit_error *error);

@@ -10,7 +10,6 @@ import ssl
 import struct
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -18,7 +17,7 @@ from conftest import BIN, NOBODY, ROOT, content_of
 from standin import Hub, Proxy, Tls, lfs
 
 sys.path.insert(0, str(ROOT / "test" / "run"))
-from tls_servers import Front, Pki, context  # noqa: E402
+from tls_servers import Front, Listener, Pki, context  # noqa: E402
 
 SANITIZED = "asan" in BIN or "tsan" in BIN
 ONE = {"repos": [{"id": "acme/tiny"}]}
@@ -106,34 +105,17 @@ def read_record(sock):
     return (data[0], data) if data else (None, b"")
 
 
-class Raw:
+class Raw(Listener):
     """A listener whose connections are handed to `talk`, one after another, each with a time limit."""
 
     def __init__(self, talk, host="127.0.0.1"):
+        super().__init__(host, backlog=16)
         self._talk = talk
-        self._listener = socket.create_server((host, 0), backlog=16,
-                                              family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            sock.settimeout(5)
-            with sock, contextlib.suppress(OSError):
-                self._talk(sock)
+    def _take(self, sock):
+        sock.settimeout(5)
+        with sock, contextlib.suppress(OSError):
+            self._talk(sock)
 
 
 def hello_to(run, host):

@@ -63,17 +63,13 @@ def context(cert, key, low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.TLSv1_3, 
     return made
 
 
-class Front:
-    """Ends TLS in the context given (of several, in the next one with each connection) and passes the bytes on to a
-    Hub's API address. `failures` lists the handshakes that did not come about."""
+class Listener:
+    """Hands each connection to `_take`, one after another, until the end of a with block."""
 
-    def __init__(self, hub, *contexts):
-        self.failures = []
-        self._to = hub.endpoint.split("//")[1].rsplit(":", 1)
-        self._contexts = itertools.cycle(contexts)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    def __init__(self, host="127.0.0.1", backlog=64):
+        self._listener = socket.create_server((host, 0), backlog=backlog,
+                                              family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self._listener.getsockname()[1]
-        self.endpoint = "https://localhost:%d" % self.port
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self):
@@ -91,7 +87,22 @@ class Front:
                 inner, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(inner, next(self._contexts)), daemon=True).start()
+            self._take(inner)
+
+
+class Front(Listener):
+    """Ends TLS in the context given (of several, in the next one with each connection) and passes the bytes on to a
+    Hub's API address. `failures` lists the handshakes that did not come about."""
+
+    def __init__(self, hub, *contexts):
+        super().__init__()
+        self.failures = []
+        self._to = hub.endpoint.split("//")[1].rsplit(":", 1)
+        self._contexts = itertools.cycle(contexts)
+        self.endpoint = "https://localhost:%d" % self.port
+
+    def _take(self, inner):
+        threading.Thread(target=self._serve, args=(inner, next(self._contexts)), daemon=True).start()
 
     def _serve(self, inner, server_context):
         inner.settimeout(20)
