@@ -102,7 +102,7 @@ def test_what_the_disk_lost_once_is_fetched_again(start, run, hub, volume, compl
     first.signal(signal.SIGTERM)
     assert first.wait().code == 143
     gate.release()
-    hub.log.settle()
+    assert hub.left()
     failing = run(spec, prefix=inject(call, f"error=EIO:when={when}"))
     assert failing.code == 21, failing
     assert volume.partials() == [] and volume.marker() is None

@@ -53,7 +53,7 @@ def stopped(hub, start, until, volume):
         until(lambda: sent(hub) >= at and any((volume / ".hf-init/partials").glob("*.journal")))
         running.kill()
         throttle.clear()
-        hub.log.settle()
+        assert hub.left()
         count = sent(hub)
         hub.reset()
         return count
@@ -188,7 +188,7 @@ def noted(hub, start, until, volume):
         found = until(lambda: checkpoint(volume / ".hf-init/partials"), seconds=20)
         running.kill()
         throttle.clear()
-        hub.log.settle()
+        assert hub.left()
         hub.reset()
         return max(found, checkpoint(volume / ".hf-init/partials"))
 
@@ -373,7 +373,7 @@ def test_a_signal_ends_the_run_in_time_and_the_next_one_resumes(run, start, hub,
     said = json.loads((tmp_path / "termination").read_text())
     assert said["exitCode"] == code and said["retryable"] is True
     throttle.clear()
-    hub.log.settle()
+    assert hub.left()
     before = sent(hub)
     hub.reset()
     assert run(spec()).code == 0

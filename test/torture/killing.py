@@ -66,12 +66,12 @@ class Judge:
     def begin(self):
         for entry in self.volume.path.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        self.hub.log.settle()
+        assert self.hub.left()
         self.hub.log.clear()
         self.deaths, self.sent, self.there = 0, 0, set()
 
     def _count(self):
-        assert self.hub.log.settle()
+        assert self.hub.left()
         asked = {r.file for r in self.hub.requests() if r.file}
         assert not asked & self.there, "fetched again, though they were visible"
         self.sent += sum(r.sent for r in self.hub.requests(status=(200, 206)) if r.file)

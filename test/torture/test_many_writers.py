@@ -122,7 +122,7 @@ class Round:
 
     def again(self):
         """A run of every spec afterwards succeeds, and where all survived it has nothing to fetch. Nothing is left over."""
-        self.hub.log.settle()
+        assert self.hub.left()
         self.hub.reset()
         for name in sorted(set(self.names())):
             result = self.begin(spec(name)).wait()
@@ -271,7 +271,7 @@ def died(start, hub, volume, until):
         running.kill()
         gate.release()
         age(leases(volume)[0])
-        hub.log.settle()
+        assert hub.left()
         hub.reset()
         return noted
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from . import fault_kinds, fault_listings, wire  # noqa: F401  (the kinds register themselves)
 from .access import Accounts, Refusal
@@ -201,6 +202,19 @@ class Hub:
 
     def drop_connections(self, role="api", how="rst"):
         self.listeners[role].drop_connections(how)
+
+    def left(self, timeout_s=5):
+        """Waits until nothing of clients that ended is on its way: their connections are accepted, the requests they
+        had sent are read, and no connection is open. False when that takes too long. Whoever kills a client and then
+        counts requests, or sets a fault for the next one, waits for this first."""
+        give_up_at = time.monotonic() + timeout_s
+        calm = 0
+        while calm < 2:     # twice, for the moment between a connection's acceptance and its being counted
+            calm = 0 if self.log.open.now.get(None) or any(map(Listener.backlog, self.listeners.values())) else calm + 1
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.005)
+        return self.log.settle(timeout_s)
 
     def reset(self):
         """Forgets log, faults and rate limits; repositories stay."""

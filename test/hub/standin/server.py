@@ -199,6 +199,14 @@ class Listener:
         sock.close()
         self._thread.join(5)
 
+    def backlog(self):
+        """A connection waits to be accepted."""
+        poll, sock = select.poll(), self._sock
+        if sock is None:
+            return False
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+
     def pause(self, paused=True):
         """While paused no connection is served: the kernel completes them, and then there is silence."""
         (self._paused.set if paused else self._paused.clear)()
