@@ -5,8 +5,10 @@ Breaks the commit path one place at a time, in a copy of the tree: each sync is 
 functions below is turned round. The tests must notice. A mutant that survives is printed, and is a failure unless
 KNOWN says why it makes no difference that a test could see."""
 import argparse
+import concurrent.futures
 import os
 import pathlib
+import queue
 import re
 import shutil
 import subprocess
@@ -32,8 +34,9 @@ DECISIONS = {
 TURNS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "&&": "||", "||": "&&"}
 
 UNITS = "test_store_dir test_store_cache test_store_partial test_store_write test_journal test_inventory test_report".split()
-TESTS = ["test/run/test_regressions.py", "test/run/test_resume.py", "test/run/test_layouts.py", "test/run/test_engine.py",
-         "test/run/test_space.py", "test/run/test_together.py"]
+TESTS = ["test/run/test_regressions.py", "test/faults/test_disk.py", "test/run/test_resume.py", "test/run/test_layouts.py",
+         "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py"]
+TREES = 2           # copies of the tree in which mutants are tried side by side
 
 # file:line-independent: "file: the changed line, stripped" -> why no test can tell
 KNOWN = {}
@@ -102,9 +105,35 @@ def is_noticed(tree):
         if not run([str(tree / program)], tree, 60):
             return program.rpartition("/")[2]
     python = TOP / "build/venv/bin/python"
-    if not run([str(python), "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", "3", *TESTS], tree, 400):
+    if not run([str(python), "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", "2", *TESTS], tree, 600):
         return "test/run"
     return None
+
+
+def line_of(name, place):
+    """(number, the line without the spaces around it)"""
+    text = (TOP / name).read_text()
+    number = text.count("\n", 0, place) + 1
+    return number, text.splitlines()[number - 1].strip()
+
+
+def in_a_tree(trees, mutant):
+    """Tries one mutant, or the tree as it is; returns what to complain about, or None."""
+    tree = trees.get()
+    try:
+        if mutant is None:
+            return is_noticed(tree)
+        name, what, first, last, instead = mutant
+        text = (TOP / name).read_text()
+        (tree / name).write_text(text[:first] + instead + text[last:])
+        by = is_noticed(tree)
+        (tree / name).write_text(text)
+        number, shown = line_of(name, first)
+        known = KNOWN.get(f"{name}: {what}: {shown}")
+        print(f"{name}:{number}: {what}: {'noticed by ' + by if by else 'SURVIVES' + (', known: ' + known if known else '')}", flush=True)
+        return None if by or known else f"{name}:{number}: {what}: {shown}"
+    finally:
+        trees.put(tree)
 
 
 def main():
@@ -115,29 +144,23 @@ def main():
     options = parser.parse_args()
     chosen = [m for m in mutants() if options.only in f"{m[0]} {m[1]}"]
     chosen = [m for m in chosen if "without" in m[1]] + [m for m in chosen if "without" not in m[1]][::options.every]
-    survivors = []
+    if options.list:
+        for name, what, first, *_ in chosen:
+            number, shown = line_of(name, first)
+            print(f"{name}:{number}: {what}: {shown}")
+        return
     with tempfile.TemporaryDirectory(prefix="hf-init-mutants-") as folder:
-        tree = pathlib.Path(folder) / "tree"
-        if not options.list:
+        trees = queue.Queue()
+        for number in range(TREES):
+            tree = pathlib.Path(folder) / f"tree{number}"
             shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns("build", ".git", "demo-volume"))
-            if is_noticed(tree):
-                sys.exit("mutate: the tests fail even without a mutation")
-        for name, what, first, last, instead in chosen:
-            text = (TOP / name).read_text()
-            line = text.count("\n", 0, first) + 1
-            shown = text.splitlines()[line - 1].strip()
-            if options.list:
-                print(f"{name}:{line}: {what}: {shown}")
-                continue
-            (tree / name).write_text(text[:first] + instead + text[last:])
-            by = is_noticed(tree)
-            (tree / name).write_text(text)
-            known = KNOWN.get(f"{name}: {what}: {shown}")
-            print(f"{name}:{line}: {what}: {'noticed by ' + by if by else 'SURVIVES' + (', known: ' + known if known else '')}", flush=True)
-            if not by and not known:
-                survivors.append(f"{name}:{line}: {what}: {shown}")
-    if not options.list:
-        print(f"{len(chosen)} mutants, {len(chosen) - len(survivors)} noticed or known, {len(survivors)} survive")
+            trees.put(tree)
+        with concurrent.futures.ThreadPoolExecutor(TREES) as pool:
+            broken, *found = pool.map(lambda mutant: in_a_tree(trees, mutant), [None, *chosen])
+    if broken:
+        sys.exit(f"mutate: without any mutation {broken} fails")
+    survivors = [text for text in found if text]
+    print(f"{len(chosen)} mutants, {len(chosen) - len(survivors)} noticed or known, {len(survivors)} survive", *survivors, sep="\n")
     sys.exit(1 if survivors else 0)
 
 
