@@ -1,4 +1,4 @@
-/* hfinit.c: the public face: from handles and callbacks to a run and back. */
+/* hfinit.c: the public face: from handles and callbacks to a run and its last words. */
 #include "hfinit_internal.h"
 
 #include <fcntl.h>
@@ -44,6 +44,7 @@ hfinit *hfinit_new(void)
     h->log_is_json = true;
     h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&h->log_lock, NULL);
+    pthread_mutex_init(&h->transport_lock, NULL);
     last_words_prepare(&h->last_words, NULL, NULL, false);
     return h;
 }
@@ -56,9 +57,12 @@ void hfinit_free(hfinit *h)
     spec_release(&h->spec);
     free(h->flag);
     arena_release(&h->arena);
+    arena_release(&h->wish);
+    secret_release(&h->token);
     buf_release(&h->text);
     last_words_release(&h->last_words);
     pthread_mutex_destroy(&h->log_lock);
+    pthread_mutex_destroy(&h->transport_lock);
     if (h->stop_fd >= 0)
         close(h->stop_fd);
     free(h);
@@ -129,40 +133,6 @@ void hfinit_cancel(hfinit *h, bool interrupted)
         return; /* full: somebody woke it already */
 }
 
-/* --- errors --- */
-
-static void copy_text(char *to, size_t size, const char *from)
-{
-    size_t len = strlen(from);
-
-    if (len >= size)
-        len = size - 1;
-    memcpy(to, from, len);
-    to[len] = '\0';
-}
-
-int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out)
-{
-    h->last = *err;
-    if (!out)
-        return -1;
-    *out = (hfinit_error){
-        .exit_code = err_exit_code(err->kind),
-        .retryable = err_is_retryable(err->kind),
-        .reason = err_reason(err->kind),
-        .http_status = err->http_status,
-        .need_bytes = err->need_bytes,
-        .have_bytes = err->have_bytes,
-    };
-    copy_text(out->message, sizeof(out->message), err->text);
-    copy_text(out->hint, sizeof(out->hint), err_next_step(err));
-    copy_text(out->request_id, sizeof(out->request_id), err->request_id);
-    copy_text(out->url, sizeof(out->url), err->url);
-    copy_text(out->repo, sizeof(out->repo), err->repo);
-    copy_text(out->file, sizeof(out->file), err->file);
-    return -1;
-}
-
 /* --- the spec --- */
 
 int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error)
@@ -194,41 +164,42 @@ bool hfinit_is_switch(const char *key)
     return spec_check_flag(str_from(key), &is_switch, &err) == 0 && is_switch;
 }
 
-int hfinit_parse_duration(const char *text, uint64_t *ms, hfinit_error *error)
+void hfinit_forget(hfinit *h)
 {
-    if (spec_parse_duration(str_from(text), ms))
-        return 0;
-    *error = (hfinit_error){.exit_code = err_exit_code(ERR_USAGE), .reason = err_reason(ERR_USAGE)};
-    snprintf(error->message, sizeof(error->message), "\"%.40s\" is not a duration", text);
-    snprintf(error->hint, sizeof(error->hint), "write 30s, 5m or 1h30m");
-    return -1;
+    snapshot_free(h->snapshot); /* it points into the spec */
+    h->snapshot = NULL;
+    spec_release(&h->spec);
+    arena_release(&h->wish);
+    h->loaded = false;
 }
 
-int hfinit_load_as(hfinit *h, const char *file, const char *const *env, unsigned as,
-                   hfinit_error *error)
+static void find_termination_variable(hfinit *h, const char *const *env)
+{
+    for (const char *const *e = env; e && *e; e++)
+        if (str_has_prefix(str_from(*e), termination_assignment) &&
+            (*e)[termination_assignment.len])
+            h->termination_variable =
+                arena_strdup(&h->arena, str_from(*e + termination_assignment.len));
+}
+
+int hfinit_load_flags(hfinit *h, const struct spec_flag *flag, size_t flag_count, const char *file,
+                      const char *const *env, unsigned as, hfinit_error *error)
 {
     struct spec_source source = {
-        .flag = h->flag,
-        .flag_count = h->flag_count,
-        .env = env,
+        .flag = flag,
+        .flag_count = flag_count,
+        .env = env ? env : h->env,
         .file = str_from(file),
         .without_token = as & HFINIT_WITHOUT_TOKEN,
         .without_repos = as & HFINIT_WITHOUT_REPOS,
         .without_target = as & HFINIT_WITHOUT_TARGET,
         .without_file = as & HFINIT_WITHOUT_FILE,
         .home_cache = as & HFINIT_HOME_CACHE,
+        .token = h->has_token ? &h->token : NULL,
     };
     struct err err;
 
-    snapshot_free(h->snapshot); /* it points into the spec before */
-    h->snapshot = NULL;
-    spec_release(&h->spec);
-    h->loaded = false;
-    for (const char *const *e = env; e && *e; e++)
-        if (str_has_prefix(str_from(*e), termination_assignment) &&
-            (*e)[termination_assignment.len])
-            h->termination_variable =
-                arena_strdup(&h->arena, str_from(*e + termination_assignment.len));
+    find_termination_variable(h, source.env);
     if (spec_load(&h->spec, &source, &err))
         return hfinit_give_error(h, &err, error);
     h->loaded = true;
@@ -236,6 +207,23 @@ int hfinit_load_as(hfinit *h, const char *file, const char *const *env, unsigned
     h->log_is_json =
         h->spec.log_format == SPEC_LOG_AUTO ? !h->is_terminal : h->spec.log_format == SPEC_LOG_JSON;
     return 0;
+}
+
+int hfinit_load_as(hfinit *h, const char *file, const char *const *env, unsigned as,
+                   hfinit_error *error)
+{
+    struct spec_flag *flag = mem_resize(NULL, h->flag_count + 1, sizeof(*flag));
+    size_t            count = h->flag_count;
+    int               rc;
+
+    hfinit_forget(h);
+    if (count)
+        memcpy(flag, h->flag, count * sizeof(*flag));
+    if (as & HFINIT_NAMED_BY_REPO)
+        count += hfinit_name_by_repo(h, flag, count);
+    rc = hfinit_load_flags(h, flag, count, file, env, as, error);
+    free(flag);
+    return rc;
 }
 
 int hfinit_load(hfinit *h, const char *file, const char *const *env, hfinit_error *error)
@@ -305,6 +293,8 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .log = &h->log,
         .version = version_number(),
         .log_is_json = h->log_is_json,
+        .hook = h->on_request ? hfinit_ask_transport : NULL,
+        .hook_user = h,
         .on_volume = h->on_volume,
         .on_volume_user = h->on_volume_user,
         .on_progress = draws ? on_progress : NULL,
@@ -350,143 +340,6 @@ int hfinit_refresh(hfinit *h, hfinit_error *error)
     return run_as(h, HFINIT_TO_REFRESH, error);
 }
 
-/* --- plans --- */
-
-static const char *own(struct arena *a, const char *text)
-{
-    return arena_strdup(a, str_from(text));
-}
-
-static void fill_plan_repo(hfinit *h, struct arena *a, size_t i, hfinit_plan_repo *out)
-{
-    const struct report_repo *r = &snapshot_report(h->snapshot)->repo[i];
-    const struct plan        *plan = snapshot_planned(h->snapshot);
-    const struct err         *err = snapshot_repo_error(h->snapshot, i);
-    struct buf                message = {0};
-
-    *out = (hfinit_plan_repo){
-        .type = r->type,
-        .id = own(a, r->id),
-        .revision = own(a, r->revision),
-        .commit = own(a, r->commit),
-        .folder = arena_strdup(a, r->folder),
-        .files = plan->repo[i].count,
-        .bytes = plan->repo[i].bytes,
-        .optional = r->optional,
-        .failed = err != NULL,
-    };
-    if (err)
-        buf_printf(&message, "%s", err->text);
-    out->error = own(a, buf_cstr(&message));
-    buf_release(&message);
-    for (size_t k = plan->repo[i].first; k < plan->repo[i].first + plan->repo[i].count; k++) {
-        const struct plan_file *f = &plan->file[k];
-        bool                    present = f->state == PLAN_PRESENT;
-
-        out->files_present += present;
-        out->bytes_present += present ? f->size_bytes : f->have_bytes;
-        if (f->state == PLAN_FETCH)
-            out->bytes_to_fetch += f->size_bytes - f->have_bytes;
-    }
-}
-
-static void fill_plan(hfinit *h, hfinit_plan *plan)
-{
-    struct arena                 *a = mem_alloc(sizeof(*a));
-    size_t                        volumes;
-    const struct snapshot_volume *volume = snapshot_volumes(h->snapshot, &volumes);
-
-    *plan = (hfinit_plan){.owner = a, .repo_count = h->spec.repo_count, .volume_count = volumes};
-    plan->repo = arena_alloc(a, plan->repo_count * sizeof(*plan->repo));
-    plan->volume = arena_alloc(a, volumes * sizeof(*plan->volume));
-    for (size_t i = 0; i < plan->repo_count; i++) {
-        fill_plan_repo(h, a, i, &plan->repo[i]);
-        plan->files += plan->repo[i].files;
-        plan->bytes += plan->repo[i].bytes;
-        plan->bytes_present += plan->repo[i].bytes_present;
-        plan->bytes_to_fetch += plan->repo[i].bytes_to_fetch;
-    }
-    for (size_t v = 0; v < volumes; v++)
-        plan->volume[v] = (hfinit_plan_volume){
-            .path = own(a, volume[v].folder),
-            .free_bytes = volume[v].free_bytes,
-            .total_bytes = volume[v].total_bytes,
-            .need_bytes = volume[v].need_bytes,
-            .reserve_bytes = h->spec.disk_reserve_bytes,
-            .fits = volume[v].fits,
-        };
-}
-
-int hfinit_make_plan(hfinit *h, hfinit_plan *plan, hfinit_error *error)
-{
-    struct err err;
-    int        rc = hfinit_begin(h, HFINIT_TO_LOOK, &err);
-
-    *plan = (hfinit_plan){0};
-    if (rc)
-        return hfinit_give_error(h, &err, error);
-    rc = snapshot_plan(h->snapshot, &err);
-    fill_plan(h, plan);
-    return rc ? hfinit_give_error(h, &err, error) : 0;
-}
-
-void hfinit_plan_release(hfinit_plan *plan)
-{
-    if (plan->owner)
-        arena_release(plan->owner);
-    free(plan->owner);
-    *plan = (hfinit_plan){0};
-}
-
-const char *hfinit_folder(hfinit *h, size_t i)
-{
-    const struct report_run *run = h->snapshot ? snapshot_report(h->snapshot) : NULL;
-
-    buf_clear(&h->text);
-    if (run && i < run->repo_count && run->repo[i].commit[0])
-        buf_add_str(&h->text, run->repo[i].folder);
-    return buf_cstr(&h->text);
-}
-
-/* --- listings --- */
-
-static void visit_file(hfinit *h, size_t repo, const struct hub_entry *e, hfinit_file_fn *visit,
-                       void *user)
-{
-    const struct arena_mark mark = arena_mark(&h->arena);
-    char                    hash[DIGEST_HEX_MAX];
-
-    digest_to_hex(&e->digest, hash);
-    visit(
-        &(hfinit_file){
-            .repo = arena_strdup(&h->arena, h->spec.repo[repo].id),
-            .path = arena_strdup(&h->arena, e->path),
-            .kind = e->xet_hash || e->xet_masked ? "xet"
-                    : e->is_lfs                  ? "lfs"
-                                                 : "git",
-            .hash = hash,
-            .bytes = e->size_bytes,
-        },
-        user);
-    arena_rewind(&h->arena, mark);
-}
-
-int hfinit_list(hfinit *h, hfinit_file_fn *visit, void *user, hfinit_error *error)
-{
-    struct err err;
-
-    if (hfinit_begin(h, HFINIT_TO_LOOK, &err) || snapshot_list(h->snapshot, &err))
-        return hfinit_give_error(h, &err, error);
-    for (size_t i = 0; i < h->spec.repo_count; i++) {
-        const struct hub_listing *files = snapshot_listing(h->snapshot, i);
-
-        for (size_t k = 0; files && k < files->count; k++)
-            if (plan_selects(&h->spec.repo[i], files->entry[k].path))
-                visit_file(h, i, &files->entry[k], visit, user);
-    }
-    return 0;
-}
-
 /* --- last words --- */
 
 /* Also after a failed load, when the stronger sources may not have been reached. */
@@ -510,8 +363,8 @@ static const struct err *outcome(hfinit *h, const hfinit_error *error)
         return h->last.kind != ERR_NONE && !error ? &h->last : NULL;
     if (h->last.kind == ERR_NONE || err_exit_code(h->last.kind) != error->exit_code)
         h->last = (struct err){.kind = ERR_USAGE};
-    copy_text(h->last.text, sizeof(h->last.text), error->message);
-    copy_text(h->last.hint, sizeof(h->last.hint), error->hint);
+    snprintf(h->last.text, sizeof(h->last.text), "%s", error->message);
+    snprintf(h->last.hint, sizeof(h->last.hint), "%s", error->hint);
     return &h->last;
 }
 

@@ -9,33 +9,56 @@
 #include "snapshot.h"
 
 struct hfinit {
-    struct spec_flag   *flag; /* owned, with their texts in arena */
-    size_t              flag_count;
-    struct arena        arena;
-    struct spec         spec;
-    bool                loaded, log_is_json, is_terminal;
-    struct log          log;
-    pthread_mutex_t     log_lock; /* callbacks come one at a time */
-    hfinit_log_fn      *on_line;
-    void               *on_line_user;
-    hfinit_volume_fn   *on_volume;
-    void               *on_volume_user;
-    hfinit_progress_fn *on_progress;
-    void               *on_progress_user;
-    struct clock        clock;
-    struct snapshot    *snapshot;
-    _Atomic int         stop;
-    int                 stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
-    struct err          last;
-    const char         *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
-    struct buf          text;                 /* what lent answers point into */
-    struct last_words   last_words;
+    struct spec_flag    *flag; /* owned, with their texts in arena */
+    size_t               flag_count;
+    struct arena         arena;
+    struct arena         wish; /* texts of what is loaded; released when something else is */
+    struct secret        token;
+    bool                 has_token; /* hfinit_set_token was called, perhaps with "" */
+    const char *const   *env;       /* borrowed; NULL none */
+    struct spec          spec;
+    bool                 loaded, log_is_json, is_terminal;
+    struct log           log;
+    pthread_mutex_t      log_lock; /* callbacks come one at a time */
+    hfinit_log_fn       *on_line;
+    void                *on_line_user;
+    hfinit_volume_fn    *on_volume;
+    void                *on_volume_user;
+    hfinit_progress_fn  *on_progress;
+    void                *on_progress_user;
+    hfinit_transport_fn *on_request; /* NULL: the network */
+    void                *on_request_user;
+    pthread_mutex_t      transport_lock; /* requests come one at a time */
+    struct clock         clock;
+    struct snapshot     *snapshot;
+    _Atomic int          stop;
+    int                  stop_fd; /* eventfd: hfinit_cancel wakes the run with it */
+    struct err           last;
+    const char          *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
+    struct buf           text;                 /* what lent answers point into */
+    struct last_words    last_words;
 };
 
 enum hfinit_purpose { HFINIT_TO_RUN, HFINIT_TO_LOOK, HFINIT_TO_REPAIR, HFINIT_TO_REFRESH };
 
 /* A fresh h->snapshot for the loaded spec. */
 int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err);
+/* Forgets what was loaded, and what became of it. */
+void hfinit_forget(hfinit *h);
+/* hfinit_load_repo with more of `as`; `file` not NULL: this one alone, whatever the repo's lists say. */
+int hfinit_load_repo_as(hfinit *h, const hfinit_repo *repo, const char *file, unsigned as,
+                        hfinit_error *error);
+/* Loads with these flags. What was loaded before has been forgotten. */
+int hfinit_load_flags(hfinit *h, const struct spec_flag *flag, size_t flag_count, const char *file,
+                      const char *const *env, unsigned as, hfinit_error *error);
+/* Writes `name` behind the flags, made of the first repo among them, unless one of them is a name.
+ * Returns how many were written, 0 or 1. */
+size_t hfinit_name_by_repo(hfinit *h, struct spec_flag *flag, size_t count);
+/* The http_hook_fn of a client with a transport; `user` is the client. */
+void hfinit_ask_transport(const struct http_question *ask, struct http_answer *answer, void *user);
+
+hfinit_code   hfinit_code_of(enum err_kind kind);
+enum err_kind hfinit_kind_of(hfinit_code code); /* ERR_INTERNAL for what is none */
 /* Copies err to the caller's `out` (may be NULL) and remembers it. Always -1. */
 int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out);
 

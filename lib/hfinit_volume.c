@@ -178,12 +178,15 @@ static bool writer_failed(struct wait *w, hfinit_error *out)
         return false;
     }
     error = json_get(root, "error");
-    *out = (hfinit_error){.exit_code = exit_code, .reason = "Internal"};
+    *out =
+        (hfinit_error){.exit_code = exit_code, .reason = "Internal", .code = HFINIT_ERR_INTERNAL};
     json_bool(json_get(error, "retryable"), &out->retryable);
     copy_member(error, "reason", reason, sizeof(reason));
     for (int kind = ERR_NONE + 1; kind < ERR_KINDS; kind++)
-        if (strcmp(err_reason((enum err_kind)kind), reason) == 0)
+        if (strcmp(err_reason((enum err_kind)kind), reason) == 0) {
             out->reason = err_reason((enum err_kind)kind);
+            out->code = hfinit_code_of((enum err_kind)kind);
+        }
     copy_member(error, "message", out->message, sizeof(out->message));
     copy_member(error, "hint", out->hint, sizeof(out->hint));
     copy_member(error, "requestId", out->request_id, sizeof(out->request_id));
@@ -294,8 +297,11 @@ struct bad_files {
 static void on_bad_file(const char *repo, struct str path, const char *what, void *user)
 {
     struct bad_files *bad = user;
-    char             *copy = mem_strndup(path.p, path.len);
+    char             *copy;
 
+    if (!bad->visit)
+        return;
+    copy = mem_strndup(path.p, path.len);
     bad->visit(repo, copy, what, bad->user);
     free(copy);
 }

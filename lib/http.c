@@ -24,6 +24,7 @@ enum {
     TURN_MS_MAX = 60 * 1000,
     CLOCK_MS = 1000,        /* libcurl counts silence by seconds */
     COUNTING_TURN_MS = 250, /* the table of edges is told of silence in time */
+    HOOKED_TURN_MS = 20, /* who brings a network of his own mostly brings a clock, and it leaps */
 };
 
 static pthread_mutex_t global_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -89,7 +90,7 @@ void http_reply_release(struct http_reply *reply)
 
 /* --- callbacks: they record and hand on, nothing else --- */
 
-static int refuse(struct request *r)
+int http_refuse(struct request *r)
 {
     r->refused = true;
     return -1;
@@ -101,7 +102,7 @@ static void note_heard(struct request *r)
         r->http->heard_at_ms = clock_now_ms(&r->http->config.clock);
 }
 
-static int deliver_reply(struct request *r)
+int http_deliver_reply(struct request *r)
 {
     long version = 0;
 
@@ -111,23 +112,22 @@ static int deliver_reply(struct request *r)
     note_heard(r);
     http_note_peer(r);
     if (r->sink->on_reply && r->sink->on_reply(r->owner, &r->reply, &r->err))
-        return refuse(r);
+        return http_refuse(r);
     return 0;
 }
 
-static void add_header(struct request *r, struct str line)
+void http_add_header(struct request *r, struct str name, struct str value)
 {
-    ptrdiff_t           colon = str_find_char(line, ':', 0);
     struct http_header *h;
 
-    if (colon <= 0 || r->reply.header_count == HEADER_COUNT_MAX)
+    if (r->reply.header_count == HEADER_COUNT_MAX)
         return;
     if (!r->reply.header)
         r->reply.header =
             arena_alloc(&r->reply.storage, HEADER_COUNT_MAX * sizeof(*r->reply.header));
     h = &r->reply.header[r->reply.header_count++];
-    h->name = arena_str(&r->reply.storage, str_sub(line, 0, (size_t)colon));
-    h->value = arena_str(&r->reply.storage, str_trim(str_sub(line, (size_t)colon + 1, line.len)));
+    h->name = arena_str(&r->reply.storage, name);
+    h->value = arena_str(&r->reply.storage, str_trim(value));
 }
 
 /* Called per line: status line, headers, empty line; again from the start after a 1xx, and for the
@@ -137,6 +137,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     struct request *r = user;
     size_t          len = size * count;
     struct str      line = str_trim((struct str){data, len});
+    ptrdiff_t       colon = str_find_char(line, ':', 0);
 
     if (r->replied)
         return len;
@@ -144,7 +145,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     if (r->header_bytes > HEADER_BYTES_MAX) {
         err_set(&r->err, ERR_BAD_ANSWER, "the headers of the answer are longer than %d bytes",
                 HEADER_BYTES_MAX);
-        refuse(r);
+        http_refuse(r);
         return 0;
     }
     if (str_has_prefix(line, STR("HTTP/"))) {
@@ -158,29 +159,31 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         return len;
     }
     if (line.len > 0) {
-        add_header(r, line);
+        if (colon > 0)
+            http_add_header(r, str_sub(line, 0, (size_t)colon),
+                            str_sub(line, (size_t)colon + 1, line.len));
         return len;
     }
     if (r->reply.status >= 100 && r->reply.status < 200)
         return len;
-    return deliver_reply(r) ? 0 : len;
+    return http_deliver_reply(r) ? 0 : len;
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *user)
+int http_deliver_body(struct request *r, const void *data, size_t len)
 {
-    struct request *r = user;
-    size_t          len = size * count;
-
     if (len == 0)
         return 0;
     r->body_bytes += len;
     r->http->turn_bytes += len;
     note_heard(r);
-    if (r->sink->on_body && r->sink->on_body(r->owner, data, len, &r->err)) {
-        refuse(r);
-        return CURL_WRITEFUNC_ERROR;
-    }
-    return len;
+    if (r->sink->on_body && r->sink->on_body(r->owner, data, len, &r->err))
+        return http_refuse(r);
+    return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    return http_deliver_body(user, data, size * count) ? CURL_WRITEFUNC_ERROR : size * count;
 }
 
 static void request_free(struct request *r)
@@ -194,6 +197,8 @@ static void request_free(struct request *r)
     http_reply_release(&r->reply);
     buf_release(&r->url);
     buf_release(&r->host);
+    buf_release(&r->range);
+    secret_release(&r->token);
     free(r);
 }
 
@@ -218,10 +223,18 @@ static void remove_active(struct http *http, struct request *r)
         curl_multi_remove_handle(http->multi, r->easy);
 }
 
-/* Sends it on its way, or holds it until an address has room. */
+void http_end(struct request *r)
+{
+    struct http *http = r->http;
+
+    remove_active(http, r);
+    append_done(http, r);
+}
+
+/* Sends it on its way, or holds it until an address has room or the hook its turn. */
 static void dispatch(struct request *r)
 {
-    r->held = !http_place(r);
+    r->held = r->http->config.hook || !http_place(r);
     if (!r->held && curl_multi_add_handle(r->http->multi, r->easy) != CURLM_OK)
         die("curl_multi_add_handle failed");
 }
@@ -254,6 +267,8 @@ int http_start(struct http *http, const struct http_request *request, uint64_t *
     r->started_at_ms = clock_now_ms(&http->config.clock);
     buf_add_str(&r->url, request->url);
     buf_add_str(&r->host, url.host);
+    if (http->config.hook)
+        http_keep_question(r, request);
     r->port = url.port;
     curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
@@ -368,8 +383,7 @@ static void collect(struct http *http)
         end_silent_connection(r);
         if (!r->refused && r->code != CURLE_OK)
             http_explain(r);
-        remove_active(http, r);
-        append_done(http, r);
+        http_end(r);
     }
 }
 
@@ -444,13 +458,17 @@ int http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *e
     CURLMcode          code;
     int                running;
 
-    dispatch_held(http);
+    if (http->config.hook)
+        http_hook_turn(http);
+    else
+        dispatch_held(http);
     code = curl_multi_perform(http->multi, &running);
     collect(http);
     if (code == CURLM_OK && !http->done_head) {
-        uint64_t longest_ms = http->config.edges ? COUNTING_TURN_MS : TURN_MS_MAX;
+        uint64_t longest_ms = http->config.hook    ? HOOKED_TURN_MS
+                              : http->config.edges ? COUNTING_TURN_MS
+                                                   : TURN_MS_MAX;
         int      wait_ms = (int)(timeout_ms < longest_ms ? timeout_ms : longest_ms);
-
         uint64_t began_ns = now_ns();
 
         code = curl_multi_poll(http->multi, stop_fd >= 0 ? &stop : NULL, stop_fd >= 0 ? 1 : 0,

@@ -31,6 +31,17 @@ struct http_reply {
 struct str http_reply_header(const struct http_reply *reply, struct str name);
 void       http_reply_release(struct http_reply *reply);
 
+/* One request, for whoever answers it in place of the network. Lent for the call. */
+struct http_question {
+    struct str url;
+    struct str range; /* "bytes=a-b" or empty */
+    struct str token; /* or empty */
+    struct str user_agent;
+};
+struct http_answer;
+/* Puts the answer together, whole, and returns. Called by http_turn, for one request a turn. */
+typedef void http_hook_fn(const struct http_question *ask, struct http_answer *answer, void *user);
+
 /* What every lane has in common; borrowed, outlives the lanes. */
 struct http_config {
     const struct tls *tls;
@@ -43,6 +54,8 @@ struct http_config {
     /* Spreads what asks for HTTP/1.1 over a host's addresses; NULL: libcurl takes the first. */
     struct http_edges *edges;
     struct clock       clock;
+    http_hook_fn      *hook; /* NULL: the network */
+    void              *hook_user;
     bool               verbose; /* for debugging only: no headers are ever shown */
 };
 
@@ -101,6 +114,15 @@ void http_wake(struct http *http); /* from any thread */
 uint64_t http_idle_ms(const struct http *http);
 /* Ceiling for each request from now on, the running ones included; 0: none. */
 void http_set_speed(struct http *http, uint64_t bytes_per_s);
+
+/* For a hook. First the status, then headers, then the body, in as many pieces as one likes; what
+ * comes out of this order is ignored. */
+void http_answer_status(struct http_answer *answer, long status);
+void http_answer_header(struct http_answer *answer, struct str name, struct str value);
+/* -1: no more of it is wanted. */
+int http_answer_body(struct http_answer *answer, const void *data, size_t len);
+/* There is no answer, or no more of it. */
+void http_answer_fail(struct http_answer *answer, enum err_kind kind, const char *why);
 
 /* Must the process call this once, before the first http_new: libcurl's own set-up. Thread-safe
  * and counted. */

@@ -1,6 +1,7 @@
 /* http_internal.h: a request and its loop, as the files of http share them.
  *
  *   http.c          the loop: callbacks, results
+ *   http_hook.c     who answers in place of the network
  *   http_place.c    at which address of its host a request goes, and what it brings there
  *   http_setup.c    what a request asks libcurl for: names, proxy, TLS, headers, limits
  *   http_explain.c  from libcurl's codes to our errors
@@ -22,13 +23,15 @@ struct request {
     struct curl_slist      *connect_to;
     char                    error_text[CURL_ERROR_SIZE];
     struct tls_verdict     *verdict;
-    struct buf              url, host;
+    struct buf              url, host, range;
+    struct secret           token; /* with `range`, for a hook */
     uint16_t                port;
     bool                    absolute_name; /* the host was looked up with a trailing dot */
     bool                    via_proxy;
     bool                    may_share;   /* its connection, over HTTP/2 */
     bool                    may_spread;  /* over the addresses of its host */
-    bool                    held;        /* no address has room: not in the multi handle yet */
+    bool                    held;        /* no address has room, or a hook answers: not in the
+                                          * multi handle */
     struct http_edge       *edge;        /* the address that counts it, or NULL */
     bool                    edge_chosen; /* by us: the connection goes to the edge, not to a name */
     uint64_t                placed_at_ms;
@@ -61,6 +64,21 @@ struct http {
     _Atomic uint64_t   idle_ns;     /* spent waiting in http_turn */
     struct buf         relative_hosts; /* "\nhost\n…": names to look up by the search list */
 };
+
+/* http.c */
+void http_add_header(struct request *r, struct str name, struct str value);
+/* The headers are complete; then the body. -1: refused, r->err says why. */
+int http_deliver_reply(struct request *r);
+int http_deliver_body(struct request *r, const void *data, size_t len);
+int http_refuse(struct request *r); /* ends it with r->err; -1 */
+/* Makes it a result. */
+void http_end(struct request *r);
+
+/* http_hook.c */
+/* Copies what the hook will be told: the token may be another one by then. */
+void http_keep_question(struct request *r, const struct http_request *request);
+/* Has the hook answer the oldest request, if there is one. */
+void http_hook_turn(struct http *http);
 
 /* http_setup.c */
 /* Sets everything but the callbacks; `url` is request->url, taken apart. */

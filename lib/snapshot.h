@@ -23,6 +23,8 @@ struct snapshot_config {
     /* Ten times a second while the run ticks, and once when it is over; may be NULL. */
     void (*on_progress)(const struct progress_view *view, void *user);
     void              *on_progress_user;
+    http_hook_fn      *hook; /* answers in place of the network; NULL: none */
+    void              *hook_user;
     int                stop_fd;        /* readable when the run should stop; -1 none */
     _Atomic int       *stop;           /* 0 go on, else the ERR_ kind to stop with; may be NULL */
     bool               read_only;      /* plan, verify: nothing is created or changed */
@@ -57,6 +59,9 @@ const struct hub_listing *snapshot_listing(const struct snapshot *s, size_t repo
  * marker of this spec. */
 typedef void snapshot_bad_fn(const char *repo, struct str path, const char *what, void *user);
 int          snapshot_verify(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err);
+
+/* The commit that a repo is at; "" if it is not known. Lent. */
+const char *snapshot_commit(const struct snapshot *s, size_t repo);
 
 /* For whoever tells the outcome; lent until the next call or the end. */
 const struct report_run    *snapshot_report(struct snapshot *s);

@@ -30,6 +30,11 @@ const struct hub_listing *snapshot_listing(const struct snapshot *s, size_t repo
     return s->repo[repo].listed && !s->repo[repo].failed ? &s->repo[repo].listing.files : NULL;
 }
 
+const char *snapshot_commit(const struct snapshot *s, size_t repo)
+{
+    return s->repo[repo].listing.commit;
+}
+
 int snapshot_verify(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err)
 {
     int rc;

@@ -230,6 +230,8 @@ int snapshot_connect(struct snapshot *s, struct err *err)
         .stall_timeout_ms = spec->stall_timeout_ms,
         .max_connections = 8,
         .clock = s->config.clock,
+        .hook = s->config.hook,
+        .hook_user = s->config.hook_user,
     };
     return fetch_new(&config, &s->fetch, err);
 }

@@ -129,11 +129,12 @@ struct spec_source {
     const char *const      *env;       /* like environ, NULL-terminated; NULL: none */
     struct str              file;      /* --spec; "-" is standard input; empty: see below */
     struct str              file_text; /* used instead of reading `file` when p is not NULL */
-    bool without_token;  /* validate, status, prune: what only the pod has, the token and its
+    const struct secret *token; /* stronger than any other; set to nothing: none. NULL: not given */
+    bool without_token;         /* validate, status, prune: what only the pod has, the token and its
                          * completion index, is neither read nor missed */
-    bool without_repos;  /* status, wait, prune: naming no repo is fine */
-    bool without_target; /* ls: neither is naming no target; it is empty then */
-    bool without_file;   /* download: no file is looked up; `file` still counts */
+    bool without_repos;         /* status, wait, prune: naming no repo is fine */
+    bool without_target;        /* ls: neither is naming no target; it is empty then */
+    bool without_file;          /* download: no file is looked up; `file` still counts */
     bool home_cache; /* download: layout cache without target may use ~/.cache/huggingface/hub */
 };
 

@@ -165,13 +165,29 @@ static int take_official(struct spec_draft *d)
     return 0;
 }
 
+/* The program's own word. */
+static int take_given(struct spec_draft *d)
+{
+    struct spec *spec = d->spec;
+
+    spec->token_file = spec->token_env = STR("");
+    spec->token_none = !secret_is_set(d->source->token);
+    if (spec->token_none)
+        return 0;
+    return store(spec, secret_reveal(d->source->token), "hfinit_set_token", d->err) < 0 ? -1 : 0;
+}
+
 int spec_find_token(struct spec_draft *d)
 {
     bool is_chosen = false;
 
     if (choose(d, &is_chosen))
         return -1;
-    if (d->source->without_token || d->spec->token_none)
+    if (d->source->without_token)
+        return 0;
+    if (d->source->token)
+        return take_given(d);
+    if (d->spec->token_none)
         return 0;
     if (d->spec->token_env.len)
         return take_env(d);

@@ -135,27 +135,6 @@ static int take_options(struct app *app, struct wish *wish, hfinit_error *error)
                : 0;
 }
 
-/* Several downloads into one cache at once are several specs: each repo has its own state. */
-static int set_name(struct app *app, const struct wish *wish, hfinit_error *error)
-{
-    char     name[65];
-    uint32_t hash = 2166136261u; /* FNV-1a: for what is cut off or looks alike */
-    size_t   n = 0;
-
-    for (const char *p = wish->repo; *p; p++) {
-        bool plain =
-            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
-
-        hash = (hash ^ (unsigned char)*p) * 16777619u;
-        if (n < 40) {
-            name[n] = plain || *p == '_' || (*p == '.' && n > 0) ? *p : '-';
-            n++;
-        }
-    }
-    snprintf(name + n, sizeof(name) - n, "-%08x", (unsigned)hash);
-    return set(app, "name", name, error);
-}
-
 static int settle(struct app *app, struct wish *wish, hfinit_error *error)
 {
     if (take_options(app, wish, error) || take_words(wish, app->args, error))
@@ -168,9 +147,9 @@ static int settle(struct app *app, struct wish *wish, hfinit_error *error)
     }
     if (set(app, "repos", wish->repo, error) || set(app, "files", wish->files, error) ||
         set(app, "allow", wish->include, error) || set(app, "ignore", wish->exclude, error) ||
-        set(app, "termination-message", "", error) || set_name(app, wish, error))
+        set(app, "termination-message", "", error))
         return -1;
-    return app_load(app, HFINIT_HOME_CACHE | HFINIT_WITHOUT_FILE, error);
+    return app_load(app, HFINIT_HOME_CACHE | HFINIT_WITHOUT_FILE | HFINIT_NAMED_BY_REPO, error);
 }
 
 static void print_path(struct app *app, const struct wish *wish)
