@@ -3,8 +3,8 @@
 VERSION := 0.1.0
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
-# musl is the product; asan, tsan, cov and host are the same sources against this machine's libc,
-# fuzz is asan by clang with libFuzzer.
+# musl is the product; asan, tsan, cov, host and glibc are the same sources against this machine's libc,
+# fuzz is asan by clang with libFuzzer. make install VARIANT=glibc is for programs of that libc.
 # make ARCH=arm64 crosses: build/arm64/hf-init. make CRYPTO=stock takes AES-GCM and hashes from mbedTLS
 # instead of libgcrypt, to be measured against: build/stock/hf-init.
 VARIANT ?= musl
@@ -18,6 +18,10 @@ UNIT    := $(patsubst test/unit/%.c,$B/unit/%,$(wildcard test/unit/test_*.c))
 FUZZ    := $(patsubst test/fuzz/%.c,$B/fuzz/%,$(wildcard test/fuzz/fuzz_*.c))
 HELP    := $(patsubst %.c,$B/%.o,$(filter-out test/unit/test_%,$(wildcard test/unit/*.c)))
 SEAM    := $(patsubst %.c,$B/%.o,$(wildcard test/seams/*.c))
+# What is passed on: of the product in build/, of another variant in build/VARIANT/dist/.
+DIST    := $(if $(filter musl,$(VARIANT)),$(OUT),$B/dist)
+PREFIX  ?= /usr/local
+D       := $(DESTDIR)$(PREFIX)
 SEAMS   := $(OUT)/seams$(addprefix -,$(filter-out musl,$(VARIANT)))/hf-init
 
 # A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
@@ -43,6 +47,7 @@ asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitiz
 tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 cov     := -O0 --coverage
 host    := -O1
+glibc   := -O2
 fuzz    := $(asan) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
 ifeq ($(VARIANT),musl)
   TOOL  := $(DEPS)/bin/cc
@@ -57,21 +62,29 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all primitives seams test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
+.PHONY: all install install-program install-library primitives seams test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $V,,@)# make V=1 shows the commands
-all: $(if $(CMD),$(OUT)/hf-init) $(OUT)/libhfinit.a $(OUT)/licences.txt
+all: $(if $(CMD),$(DIST)/hf-init) $(DIST)/libhfinit.a $(DIST)/licences.txt
 
-$(OUT)/hf-init: $B/hf-init
-	@echo "  strip $@"
+$(DIST)/hf-init: $B/hf-init
+	@echo "  strip $@" && mkdir -p $(@D)
 	$Q$(CROSS)strip -o $@ $<
-$(OUT)/libhfinit.a: $B/libhfinit.a
-	$Qcp $< $@
-$(OUT)/licences.txt: $B/flags | $(DEPS)/.complete
+# One object with all that it needs but libc, of which only what hfinit.h declares shows. It is machine
+# code, also of objects made with -flto, so that any compiler for that libc can link it.
+$(DIST)/libhfinit.a: $B/libhfinit.a lib/hfinit.h
+	@echo "  bundle $@" && mkdir -p $(@D)
+	$Qgrep -o 'hfinit_[a-z0-9_]*(' lib/hfinit.h | tr -d '(' | sort -u > $B/exported
+	$Q$(CC) -r -nostdlib $(if $(findstring -flto,$(FLAGS)),-flinker-output=nolto-rel) -o $B/hfinit.o \
+		-Wl,--whole-archive $B/libhfinit.a -Wl,--no-whole-archive -L$(DEPS)/lib $$(sed 's/-lpthread//' deps/libs)
+	$Q$(CROSS)objcopy --strip-debug --keep-global-symbols=$B/exported $B/hfinit.o
+	$Qrm -f $@ && $(CROSS)ar rcsD $@ $B/hfinit.o
+$(DIST)/licences.txt: $B/flags | $(DEPS)/.complete
+	@mkdir -p $(@D)
 	$Qcp $(DEPS)/licences.txt $@
 $B/hf-init: $(CMD) $B/libhfinit.a
 	@echo "  link  $@"
@@ -109,6 +122,26 @@ $B/flags $B/commit: always
 	@echo '$(CONTENT)' | cmp -s - $@ || echo '$(CONTENT)' > $@
 always:
 
+install: $(if $(filter musl,$(VARIANT)),install-program) install-library ## into $(DESTDIR)$(PREFIX), /usr/local; VARIANT=glibc: the library alone, for programs of this machine's libc
+install-program: all
+	@echo "  install $D/bin/hf-init"
+	$Qinstall -d "$D/bin" "$D/share/man/man1" "$D/share/bash-completion/completions" \
+		"$D/share/zsh/site-functions" "$D/share/fish/vendor_completions.d"
+	$Qinstall -m 755 $(OUT)/hf-init "$D/bin/"
+	$Q[ ! -e $(OUT)/hf-init.1 ] || install -m 644 $(OUT)/hf-init.1 "$D/share/man/man1/"
+ifeq ($(CROSS),)
+	$Q$(OUT)/hf-init completion bash > "$D/share/bash-completion/completions/hf-init"
+	$Q$(OUT)/hf-init completion zsh > "$D/share/zsh/site-functions/_hf-init"
+	$Q$(OUT)/hf-init completion fish > "$D/share/fish/vendor_completions.d/hf-init.fish"
+endif
+install-library: $(DIST)/libhfinit.a $(DIST)/licences.txt
+	@echo "  install $D/lib/libhfinit.a"
+	$Qinstall -d "$D/include" "$D/lib/pkgconfig" "$D/share/doc/hf-init"
+	$Qinstall -m 644 lib/hfinit.h "$D/include/"
+	$Qinstall -m 644 $(DIST)/libhfinit.a "$D/lib/"
+	$Qinstall -m 644 LICENSE $(DIST)/licences.txt "$D/share/doc/hf-init/"
+	$Qsed -e 's|@prefix@|$(PREFIX)|; s|@version@|$(VERSION)|; s|@libc@|$(if $(filter musl,$(VARIANT)),musl,glibc)|' \
+		-e 's|@for@|$(if $(filter musl,$(VARIANT)),-DHFINIT_FOR_MUSL)|' lib/hf-init.pc.in > "$D/lib/pkgconfig/hf-init.pc"
 primitives: $(OUT)/primitives ## what a core of this machine does a second: build/primitives
 seams: $(SEAMS) ## the product's objects with failing allocations, virtual time and useless locks at will: build/seams/hf-init
 unit: $(UNIT) $(FUZZ) ## unit tests and the corpora of the fuzzers, in the variant VARIANT
@@ -129,10 +162,11 @@ fuzzers: $(FUZZ)
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit seams build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
-	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults test/library
 torture: all seams build/venv/ready ## every test there is, as root: how much of the catalogue of faults is green
 	@deps/setup test torture
 	@$(MAKE) --no-print-directory VARIANT=asan seams
+	@$(MAKE) --no-print-directory VARIANT=glibc all
 	+@test/torture/run
 coverage: seams build/venv/ready ## lines and branches that unit tests and runs reach: build/coverage.txt
 	@deps/setup test
@@ -155,7 +189,7 @@ lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
 format: build/venv/ready ## clang-format all of our C
-	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] test/seams/*.[ch] bench/*.c deps/*.c)
+	build/venv/bin/clang-format -i $(wildcard lib/*.[ch] cmd/hf-init/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch] test/seams/*.[ch] bench/*.c deps/*.c docs/samples/*.c)
 setup: ## the tools of test and lint; torture, fuzz and bench bring their own
 	@deps/setup test lint
 clean: ## removes build/; the libraries stay in $DEPS_CACHE

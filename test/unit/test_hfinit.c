@@ -558,13 +558,10 @@ static void test_another_thread_may_cancel(void)
 
 static void *fetch_other(void *user)
 {
-    struct fake_hub *hub = user;
-    hfinit          *h = open_client(hub);
-    char            *folder = NULL;
-    int rc = hfinit_fetch_snapshot(h, &(hfinit_repo){.id = "acme/other"}, &folder, NULL);
+    char *folder = NULL;
+    int   rc = hfinit_fetch_snapshot(user, &(hfinit_repo){.id = "acme/other"}, &folder, NULL);
 
     free(folder);
-    hfinit_free(h);
     return rc == 0 ? user : NULL;
 }
 
@@ -572,21 +569,23 @@ static void test_two_clients_at_once(void)
 {
     struct fake_hub hub[2];
     pthread_t       thread;
-    hfinit         *h;
+    hfinit         *h[2];
     void           *other = NULL;
     char           *folder = NULL;
 
     volume_new();
-    fake_hub_init(&hub[0]);
-    fake_hub_init(&hub[1]);
-    h = open_client(&hub[0]);
-    CHECK(pthread_create(&thread, NULL, fetch_other, &hub[1]) == 0);
-    CHECK(hfinit_fetch_snapshot(h, &tiny, &folder, NULL) == 0);
+    for (size_t i = 0; i < 2; i++) {
+        fake_hub_init(&hub[i]);
+        h[i] = open_client(&hub[i]);
+    }
+    CHECK(pthread_create(&thread, NULL, fetch_other, h[1]) == 0);
+    CHECK(hfinit_fetch_snapshot(h[0], &tiny, &folder, NULL) == 0);
     pthread_join(thread, &other);
-    CHECK(other == &hub[1]);
+    CHECK(other == h[1]);
     CHECK(is_there("acme/tiny/config.json") && is_there("acme/other/config.json"));
     free(folder);
-    hfinit_free(h);
+    hfinit_free(h[0]);
+    hfinit_free(h[1]);
 }
 
 /* --- small things --- */
