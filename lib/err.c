@@ -34,9 +34,9 @@ static const struct {
     [ERR_REVISION_NOT_FOUND] = {"RevisionNotFound", 12, false, ERR_AGAIN_NO,
                                 "check the branch, tag or commit"},
     [ERR_ENTRY_NOT_FOUND] = {"EntryNotFound", 12, false, ERR_AGAIN_NO,
-                             "check the file name on the repo's page"},
+                             "check the file name on the repo's page or with hf-init ls"},
     [ERR_NOTHING_SELECTED] = {"NothingSelected", 12, false, ERR_AGAIN_NO,
-                              "check the allow and ignore patterns"},
+                              "check the allow and ignore patterns; hf-init ls tries them"},
     [ERR_TLS_UNTRUSTED] = {"TlsUntrusted", 13, false, ERR_AGAIN_NO,
                            "if this is your proxy or mirror, name its CA in tls.caFile or "
                            "SSL_CERT_FILE"},

@@ -90,6 +90,7 @@ struct hub_context {
     struct str     id, revision, path; /* path empty for API calls */
     bool           sent_token;
     struct str     token_origin; /* for messages: "/var/run/secrets/hf/token", "HF_TOKEN" */
+    struct str     token_form;   /* what may be shown of it: secret_form */
     bool           from_hub;     /* answered by the endpoint's origin, not by a CDN */
 };
 /* Fills err completely: kind, text with the server's own words, hint, status, url, request id,

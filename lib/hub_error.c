@@ -20,14 +20,16 @@ enum { NAME_SHOWN_MAX = 100 };
 struct verdict {
     const struct http_reply  *reply;
     const struct hub_context *ctx;
-    struct str                body, code;                /* code: X-Error-Code */
-    const char               *thing;                     /* "model" */
-    struct buf                id, revision, path, token; /* names, fit to print */
+    struct str                body, code;         /* code: X-Error-Code */
+    const char               *thing;              /* "model" */
+    struct buf                id, revision, path; /* names, fit to print */
+    struct buf                token;              /* "the token (from HF_TOKEN, hf_…redacted)" */
+    struct buf                whole;              /* "model acme/tiny@main" */
     struct buf words, host, page; /* what it said, who said it, the repo's web page */
     bool       has_html;
 
     enum err_kind kind;
-    char          what[400];
+    char          what[480];
     char          hint[320];
 };
 
@@ -60,8 +62,7 @@ static void bad_token(struct verdict *v)
         advise(v, "check the proxy or mirror in front of the Hub; it seems to add credentials");
         return;
     }
-    say(v, ERR_UNAUTHORIZED, "the token from %s is not valid (expired, revoked or mistyped)",
-        buf_cstr(&v->token));
+    say(v, ERR_UNAUTHORIZED, "%s is expired, revoked or mistyped", buf_cstr(&v->token));
     advise(v,
            "put a valid token there (" TOKEN_PAGE "), or none if %s %s "
            "is public; a bad token closes public repos too",
@@ -70,8 +71,8 @@ static void bad_token(struct verdict *v)
 
 static void missing_permission(struct verdict *v, enum err_kind kind)
 {
-    say(v, kind, "the fine-grained token from %s does not permit reading %s %s",
-        buf_cstr(&v->token), v->thing, buf_cstr(&v->id));
+    say(v, kind, "%s is fine-grained and does not permit reading %s %s", buf_cstr(&v->token),
+        v->thing, buf_cstr(&v->id));
     advise(v, "allow \"Read access to contents of all public gated repos you can access\", or of "
               "this repo, for the token at " TOKEN_PAGE);
 }
@@ -81,19 +82,22 @@ static void gated(struct verdict *v)
     const char *words = buf_cstr(&v->words), *page = buf_cstr(&v->page);
 
     if (!v->ctx->sent_token) {
-        say(v, ERR_GATED, "%s %s is gated and no token was sent", v->thing, buf_cstr(&v->id));
-        advise(v, "accept the terms at %s, then give the token of that account and start again",
-               page);
+        say(v, ERR_GATED, "%s is gated, and no token was sent", buf_cstr(&v->whole));
+        advise(v, "accept its terms at %s, then give hf-init the token of that account", page);
     } else if (strcasestr(words, "fine-grained")) {
         missing_permission(v, ERR_GATED);
     } else if (strcasestr(words, "awaiting a review")) {
-        say(v, ERR_GATED, "%s %s is gated and the request for access is still under review",
-            v->thing, buf_cstr(&v->id));
-        advise(v, "wait until the authors grant access (%s), then start again", page);
+        say(v, ERR_GATED, "%s is gated, and its authors have not yet decided about the user of %s",
+            buf_cstr(&v->whole), buf_cstr(&v->token));
+        advise(v, "wait until they grant access (%s), then start again", page);
+    } else if (strcasestr(words, "rejected")) {
+        say(v, ERR_GATED, "%s is gated, and its authors have refused the user of %s",
+            buf_cstr(&v->whole), buf_cstr(&v->token));
+        advise(v, "ask them (%s), or use the token of a user who has access", page);
     } else {
-        say(v, ERR_GATED, "%s %s is gated and the account of the token from %s has no access",
-            v->thing, buf_cstr(&v->id), buf_cstr(&v->token));
-        advise(v, "accept the terms at %s with the account of that token, then start again", page);
+        say(v, ERR_GATED, "%s is gated: %s belongs to a user who has not accepted its terms",
+            buf_cstr(&v->whole), buf_cstr(&v->token));
+        advise(v, "accept them at %s with that user, then start again (restart the pod)", page);
     }
 }
 
@@ -109,8 +113,8 @@ static void repo_not_found(struct verdict *v)
                "read it",
                page);
     } else {
-        say(v, ERR_REPO_NOT_FOUND, "%s %s is private or absent; the token from %s does not open it",
-            v->thing, buf_cstr(&v->id), buf_cstr(&v->token));
+        say(v, ERR_REPO_NOT_FOUND, "%s %s is private or absent; %s does not open it", v->thing,
+            buf_cstr(&v->id), buf_cstr(&v->token));
         advise(v,
                "check the id and the type at %s; if the repo is private, use a token that may "
                "read it",
@@ -148,9 +152,9 @@ static void forbidden(struct verdict *v)
     if (v->ctx->sent_token && strcasestr(buf_cstr(&v->words), "fine-grained")) {
         missing_permission(v, ERR_FORBIDDEN);
     } else if (v->ctx->sent_token) {
-        say(v, ERR_FORBIDDEN, "the token from %s may not read %s %s", buf_cstr(&v->token), v->thing,
+        say(v, ERR_FORBIDDEN, "%s may not read %s %s", buf_cstr(&v->token), v->thing,
             buf_cstr(&v->id));
-        advise(v, "give the token read access to this repo at " TOKEN_PAGE ", then start again");
+        advise(v, "give it read access to this repo at " TOKEN_PAGE ", then start again");
     } else {
         say(v, ERR_FORBIDDEN, "access to %s %s is refused; no token was sent", v->thing,
             buf_cstr(&v->id));
@@ -330,6 +334,16 @@ static void add_host(struct buf *out, struct str text)
         buf_add_str(out, url.host);
 }
 
+static void add_token(struct buf *out, const struct hub_context *ctx)
+{
+    buf_add_str(out, STR("the token (from "));
+    hub_add_clean(out, ctx->token_origin.len ? ctx->token_origin : STR("the settings"),
+                  NAME_SHOWN_MAX);
+    if (ctx->token_form.len)
+        buf_printf(out, ", %.*s", STR_ARG(ctx->token_form));
+    buf_add_char(out, ')');
+}
+
 static void verdict_init(struct verdict *v, const struct http_reply *reply, struct str body,
                          const struct hub_context *ctx)
 {
@@ -339,8 +353,9 @@ static void verdict_init(struct verdict *v, const struct http_reply *reply, stru
     hub_add_clean(&v->id, ctx->id, NAME_SHOWN_MAX);
     hub_add_clean(&v->revision, ctx->revision, NAME_SHOWN_MAX);
     hub_add_clean(&v->path, ctx->path, NAME_SHOWN_MAX);
-    hub_add_clean(&v->token, ctx->token_origin.len ? ctx->token_origin : STR("the settings"),
-                  NAME_SHOWN_MAX);
+    add_token(&v->token, ctx);
+    buf_printf(&v->whole, "%s %s%s%s", v->thing, buf_cstr(&v->id), v->revision.len ? "@" : "",
+               buf_cstr(&v->revision));
     hub_add_words(&v->words, reply, body);
     add_host(&v->host, ctx->url);
     hub_url_page(&v->page, ctx->endpoint, ctx->type, ctx->id);
@@ -352,6 +367,7 @@ static void verdict_release(struct verdict *v)
     buf_release(&v->revision);
     buf_release(&v->path);
     buf_release(&v->token);
+    buf_release(&v->whole);
     buf_release(&v->words);
     buf_release(&v->host);
     buf_release(&v->page);

@@ -31,6 +31,13 @@ struct str secret_reveal(const struct secret *s)
     return (struct str){s->p ? s->p : "", s->len};
 }
 
+const char *secret_form(const struct secret *s)
+{
+    if (!secret_is_set(s))
+        return "";
+    return str_has_prefix(secret_reveal(s), STR("hf_")) ? "hf_…redacted" : "…redacted";
+}
+
 /* How many characters the text has in common with the secret from here on. */
 static size_t common_len(const struct secret *s, const char *text)
 {

@@ -16,6 +16,10 @@ void       secret_release(struct secret *s);
 bool       secret_is_set(const struct secret *s);
 struct str secret_reveal(const struct secret *s); /* lent; only the request writer calls this */
 
+/* What may be shown of it: "hf_…redacted" for a token of the Hub, else "…redacted"; "" if there is
+ * none. A constant. */
+const char *secret_form(const struct secret *s);
+
 /* Overwrites every place where the text, NUL-terminated, holds the secret or its first 8 characters
  * or more: what a server or proxy says may repeat it, and long texts are cut off, perhaps in the
  * middle of it. Secrets under 8 characters are too likely to be words. */

@@ -197,7 +197,7 @@ static int write_claim(struct store *store, const char *status_name, char temp[6
     if (rc) {
         fs_close(fd);
         fs_unlink_at(store->place->temp_fd, temp, &ignored);
-        return err_wrap(err, "write a lease");
+        return err_wrap(err, "write a file");
     }
     (void)try_lock(store, *fd);
     return 0;
@@ -320,7 +320,7 @@ int store_lease_try(struct store *store, struct str key, const char *status_name
     lease_name(key, name);
     if (store_place_ready(store, store->place, err) ||
         fs_make_dirs_at(store->place->state_fd, "leases", (mode_t)store->options.dir_mode, err))
-        return err_wrap(err, "lease");
+        return err_wrap(err, "target %s: lease", store->target);
     memset(holder, 0, sizeof(*holder));
     for (int i = 0;; i++) {
         rc = try_once(store, name, status_name, &fd, holder, err);
@@ -330,7 +330,7 @@ int store_lease_try(struct store *store, struct str key, const char *status_name
             return 0;
     }
     if (rc != 1)
-        return rc ? err_wrap(err, "lease") : 0;
+        return rc ? err_wrap(err, "target %s: lease", store->target) : 0;
     lease = mem_alloc(sizeof(*lease));
     lease->store = store;
     lease->fd = fd;

@@ -26,12 +26,12 @@ static const struct row rows[] = {
     {"missing or private, a valid token", 404,
      "x-error-code: RepoNotFound\nx-error-message: Repository not found", "Repository not found",
      true, true, false, ERR_REPO_NOT_FOUND,
-     "the token from /run/secrets/hf does not open it: huggingface.co answered 404 "
+     "the token (from /run/secrets/hf, hf_…redacted) does not open it: huggingface.co answered 404 "
      "(\"Repository not found\")",
      NULL},
     {"a bad token on a public repo", 401,
      "X-Error-Message: Invalid credentials in Authorization header", "", true, true, false,
-     ERR_UNAUTHORIZED, "the token from /run/secrets/hf is not valid (",
+     ERR_UNAUTHORIZED, "the token (from /run/secrets/hf, hf_…redacted) is expired, revoked",
      "or none if model acme/tiny is public"},
     {"a bad token, header dropped by a mirror", 401, "Content-Type: application/json",
      "{\"error\":\"Invalid credentials in Authorization header\"}", true, true, false,
@@ -39,21 +39,30 @@ static const struct row rows[] = {
     {"gated, no token", 401,
      "X-Error-Code: GatedRepo\nX-Error-Message: Access to model acme/tiny is restricted. You must "
      "have access to it and be authenticated to access it. Please log in.",
-     "", false, false, false, ERR_GATED, "gated and no token was sent",
-     "accept the terms at https://huggingface.co/acme/tiny"},
+     "", false, false, false, ERR_GATED, "model acme/tiny@v9 is gated, and no token was sent",
+     "accept its terms at https://huggingface.co/acme/tiny"},
     {"gated, the token's user is not accepted", 403,
      "X-Error-Code: GatedRepo\nX-Error-Message: Access to model acme/tiny is restricted and you "
      "are not in the authorized list. Visit https://huggingface.co/acme/tiny to ask for access.",
-     "", true, false, false, ERR_GATED, "the account of the token from /run/secrets/hf",
-     "accept the terms at https://huggingface.co/acme/tiny with the account of that token"},
+     "", true, false, false, ERR_GATED,
+     "model acme/tiny@v9 is gated: the token (from /run/secrets/hf, hf_…redacted) belongs to a user "
+     "who has not accepted its terms: huggingface.co answered 403",
+     "accept them at https://huggingface.co/acme/tiny with that user, then start again"},
     {"gated, under review", 403,
      "X-Error-Code: GatedRepo\nX-Error-Message: Your request to access model acme/tiny is "
      "awaiting a review from the repo authors.",
-     "", true, false, false, ERR_GATED, "still under review", "wait until the authors"},
+     "", true, false, false, ERR_GATED, "have not yet decided about the user of the token (from",
+     "wait until they grant access"},
+    {"gated, refused by its authors", 403,
+     "X-Error-Code: GatedRepo\nX-Error-Message: Your request to access model acme/tiny has been "
+     "rejected by the repo's authors.",
+     "", true, false, false, ERR_GATED, "its authors have refused the user of the token (from",
+     "the token of a user who has access"},
     {"gated, a fine-grained token without the permission", 403,
      "X-Error-Message: Please enable access to public gated repositories in your fine-grained "
      "token settings to view this repository.",
-     "", true, false, false, ERR_FORBIDDEN, "fine-grained token from /run/secrets/hf",
+     "", true, false, false, ERR_FORBIDDEN,
+     "the token (from /run/secrets/hf, hf_…redacted) is fine-grained and does not permit",
      "https://huggingface.co/settings/tokens"},
     {"disabled", 403, "X-Error-Message: Access to this resource is disabled.", "", true, true,
      false, ERR_DISABLED, "the Hub has disabled access to model acme/tiny", NULL},
@@ -69,7 +78,7 @@ static const struct row rows[] = {
      "(\"Entry not found\")",
      "hf-init ls"},
     {"another 403", 403, "X-Error-Message: Nope.", "", true, false, false, ERR_FORBIDDEN,
-     "the token from /run/secrets/hf may not read", "give the token read access"},
+     "the token (from /run/secrets/hf, hf_…redacted) may not read", "give it read access"},
     {"another 403, no token", 403, "", "", false, false, false, ERR_FORBIDDEN, "no token was sent",
      "https://huggingface.co/acme/tiny"},
     {"bad credentials that we did not send", 401,
@@ -184,6 +193,7 @@ static struct hub_context context_of(const struct row *r, struct str endpoint)
         .path = r->is_api ? STR("") : STR("a/b.bin"),
         .sent_token = r->sent_token,
         .token_origin = r->sent_token ? STR("/run/secrets/hf") : STR(""),
+        .token_form = r->sent_token ? STR("hf_…redacted") : STR(""),
         .from_hub = !r->from_cdn,
     };
     return ctx;
@@ -260,7 +270,7 @@ static void a_dataset_is_called_one_and_linked_as_one(void)
 
     check_row(__func__);
     hub_read_error(answer_of(&a, 401, "X-Error-Code: GatedRepo"), STR(""), &ctx, 0, &err);
-    CHECK_HAS(err.text, "dataset acme/set is gated");
+    CHECK_HAS(err.text, "dataset acme/set@refs/pr/7 is gated");
     CHECK_HAS(err.hint, "https://huggingface.co/datasets/acme/set");
     hub_read_error(answer_of(&a, 404, "X-Error-Code: RevisionNotFound"), STR(""), &ctx, 0, &err);
     CHECK_HAS(err.text, "revision refs/pr/7 does not exist in dataset acme/set");

@@ -17,6 +17,25 @@ static const struct {
     {"no text", "sEcReT0123456789", "", ""},
 };
 
+static void what_may_be_shown_tells_the_kind_alone(void)
+{
+    static const struct {
+        const char *secret, *want;
+    } forms[] = {{"", ""},
+                 {"hf_aBcDeFgHiJkL", "hf_…redacted"},
+                 {"hf", "…redacted"},
+                 {"s3cr3t", "…redacted"}};
+
+    for (size_t i = 0; i < CHECK_COUNT(forms); i++) {
+        struct secret secret = {0};
+
+        check_row(forms[i].secret);
+        secret_set(&secret, str_from(forms[i].secret));
+        CHECK_STR(secret_form(&secret), forms[i].want);
+        secret_release(&secret);
+    }
+}
+
 int main(void)
 {
     char text[64];
@@ -31,6 +50,7 @@ int main(void)
         CHECK_STR(text, rows[i].want);
         secret_release(&secret);
     }
+    what_may_be_shown_tells_the_kind_alone();
     check_row(NULL);
     return check_end("test_secret");
 }
