@@ -67,9 +67,14 @@ static void copy_only(struct queue *q, struct fetch_file *f)
 
 static void log_done(const struct queue *q, const struct fetch_file *f)
 {
+    uint64_t ms = clock_now_ms(&q->fetch->config.clock) - f->active->begun_at_ms;
+    uint64_t fetched = f->plan->size_bytes - f->active->begun_with_bytes;
+
     log_write(q->fetch->config.log, f->plan->size_bytes > FETCH_SMALL_BYTES ? LOG_INFO : LOG_DEBUG,
-              "file done", LOG_TEXT("repo", f->place->repo->id), LOG_TEXT("file", f->plan->path),
-              LOG_NUM("bytes", f->plan->size_bytes));
+              "file done", LOG_TEXT("repo", f->place->repo->id),
+              LOG_CSTR("commit", f->place->commit), LOG_TEXT("file", f->plan->path),
+              LOG_NUM("bytes", f->plan->size_bytes), LOG_NUM("duration_ms", ms),
+              LOG_NUM("bytes_per_second", ms ? fetched * 1000 / ms : fetched));
 }
 
 static void on_mismatch(struct queue *q, struct fetch_file *f, const struct digest *got)

@@ -195,13 +195,14 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
         range_set_add(&a->have, store_partial_done(a->partial)->item[i]);
         range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
     }
-    a->synced_at_ms = clock_now_ms(&q->fetch->config.clock);
+    a->begun_at_ms = a->synced_at_ms = clock_now_ms(&q->fetch->config.clock);
+    a->begun_with_bytes = range_set_bytes(&a->have);
     a->hash_is_resumed = !a->in_one_piece && store_partial_hash(a->partial, &a->hash);
     if (!a->hash_is_resumed)
         digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
     path = mem_strndup(f->plan->path.p, f->plan->path.len);
     a->slot = progress_slot_take(q->fetch->config.progress, f->place->index, path,
-                                 f->plan->size_bytes, range_set_bytes(&a->have));
+                                 f->plan->size_bytes, a->begun_with_bytes);
     free(path);
     *out = a;
     return 0;

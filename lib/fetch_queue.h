@@ -32,7 +32,8 @@ struct fetch_active {
     bool                  hash_busy;       /* a part or a finisher is feeding it */
     bool                  sync_busy;       /* the syncer has the partial in hand */
     uint64_t              unsynced_bytes, synced_at_ms;
-    int                   slot; /* in progress */
+    int                   slot;                          /* in progress */
+    uint64_t              begun_at_ms, begun_with_bytes; /* of this run, and before it */
 };
 
 struct fetch_file {

@@ -14,6 +14,7 @@ enum {
     FAILURES_BEFORE_NEXT_ENDPOINT = 2,
     PROGRESS_BYTES = 16 * 1024,   /* less is none: a few bytes an answer would take for ever */
     EXPIRY_MARGIN_MS = 60 * 1000, /* a signed URL this close to its end is not started any more */
+    QUIET_AFTER_MS = 10 * 1000,   /* so long without a byte is worth a line */
 };
 
 void transfer_env_init(struct transfer_env *env, struct spec *spec, const struct clock *clock,
@@ -54,6 +55,7 @@ static struct hub_context context_of(const struct transfer *t)
         .path = t->path,
         .sent_token = t->sent_token,
         .token_origin = t->loop->env->spec->token_origin,
+        .token_form = t->sent_token ? str_from(t->token_form) : STR(""),
         .from_hub = is_at_hub(t),
     };
 }
@@ -65,10 +67,17 @@ static bool is_success(long status)
     return status >= 200 && status < 300;
 }
 
+static void note_life(struct transfer *t)
+{
+    t->heard_at_ms = clock_now_ms(&t->loop->env->clock);
+    t->quiet_told = false;
+}
+
 static int sink_reply(void *owner, const struct http_reply *reply, struct err *err)
 {
     struct transfer *t = owner;
 
+    note_life(t);
     t->accepted = false;
     if (!is_success(reply->status))
         return 0; /* its body may explain */
@@ -84,6 +93,7 @@ static int sink_body(void *owner, const void *data, size_t len, struct err *err)
 {
     struct transfer *t = owner;
 
+    note_life(t);
     if (!t->accepted) {
         size_t room = ERROR_BODY_MAX - t->error_body.len;
         buf_add(&t->error_body, data, len < room ? len : room);
@@ -121,6 +131,32 @@ static void choose_url(struct transfer *t)
     t->ops->make_url(t->owner, endpoint_of(t), &t->url);
 }
 
+/* "huggingface.co", or nothing for what is no URL. */
+static struct str host_of(struct str url)
+{
+    struct url parts;
+
+    return url_parse(url, &parts) ? parts.host : STR("");
+}
+
+/* A file in flight shows by itself; what is asked of the API shows as what the run waits for. */
+static void say_waiting(const struct transfer *t, const struct err *after, uint64_t wait_ms)
+{
+    struct transfer_env *env = t->loop->env;
+    char                 what[160];
+
+    if (t->path.len || (after && after->kind == ERR_RATE_LIMITED && after->retry_after_ms))
+        return; /* learn_limits has said it */
+    if (after)
+        snprintf(what, sizeof(what), "the next attempt to list %.*s (%s)",
+                 STR_ARG(str_sub(t->id, 0, 80)), err_reason(after->kind));
+    else
+        snprintf(what, sizeof(what), "%.*s to list %.*s",
+                 STR_ARG(str_sub(host_of(buf_view(&t->url)), 0, 60)),
+                 STR_ARG(str_sub(t->id, 0, 80)));
+    progress_wait(env->progress, what, after ? clock_wall_ms(&env->clock) + (int64_t)wait_ms : 0);
+}
+
 static int send_request(struct transfer *t, struct err *err)
 {
     struct transfer_env *env = t->loop->env;
@@ -140,7 +176,11 @@ static int send_request(struct transfer *t, struct err *err)
         pthread_mutex_unlock(&env->token_lock);
     }
     t->sent_token = secret_is_set(&token);
+    t->token_form = secret_form(&token);
     t->accepted = false;
+    note_life(t);
+    t->sent_at_ms = t->heard_at_ms;
+    say_waiting(t, NULL, 0);
     buf_clear(&t->error_body);
     rc = http_start(t->loop->http,
                     &(struct http_request){
@@ -261,10 +301,13 @@ static void log_retry(const struct transfer *t, const struct err *err, const cha
 {
     log_write(t->loop->env->log, wait_ms >= 10000 ? LOG_WARN : LOG_INFO, what,
               LOG_TEXT("repo", t->id), LOG_TEXT("file", t->path),
+              LOG_TEXT("host", host_of(str_from(err->url))),
               LOG_CSTR("reason", err_reason(err->kind)), LOG_CSTR("error", err->text),
               LOG_NUM("attempt", t->failures), LOG_NUM("wait_ms", wait_ms),
               LOG_CSTR("request_id", err->request_id));
     progress_add_retry(t->loop->env->progress);
+    if (wait_ms)
+        say_waiting(t, err, wait_ms);
 }
 
 static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
@@ -349,14 +392,14 @@ static void learn_limits(struct transfer *t, const struct http_reply *reply)
 {
     struct transfer_env *env = t->loop->env;
     uint64_t             wait_ms = gate_learn(&env->gate, t->bucket, reply, &env->clock);
+    struct str           host = host_of(buf_view(&t->url));
     char                 what[160];
-    struct url           url;
 
-    if (wait_ms == 0 || !url_parse(buf_view(&t->url), &url))
+    if (wait_ms == 0)
         return;
-    snprintf(what, sizeof(what), "the rate limit of %.*s", STR_ARG(url.host));
+    snprintf(what, sizeof(what), "the rate limit of %.*s", STR_ARG(host));
     progress_wait(env->progress, what, clock_wall_ms(&env->clock) + (int64_t)wait_ms);
-    log_write(env->log, LOG_WARN, "rate limit reached, waiting", LOG_TEXT("host", url.host),
+    log_write(env->log, LOG_WARN, "rate limit reached, waiting", LOG_TEXT("host", host),
               LOG_NUM("wait_ms", wait_ms), LOG_INT("http_status", reply->status));
 }
 
@@ -377,11 +420,23 @@ static void hide_token(struct transfer_env *env, struct err *err)
     pthread_mutex_unlock(&env->token_lock);
 }
 
+static void log_answer(const struct transfer *t, const struct http_result *res)
+{
+    struct transfer_env *env = t->loop->env;
+
+    log_write(env->log, LOG_DEBUG, res->is_error ? "an answer broke off" : "answer",
+              LOG_TEXT("repo", t->id), LOG_TEXT("file", t->path),
+              LOG_TEXT("host", host_of(buf_view(&t->url))),
+              LOG_INT("http_status", res->reply.status), LOG_NUM("bytes", res->body_bytes),
+              LOG_NUM("duration_ms", clock_now_ms(&env->clock) - t->sent_at_ms));
+}
+
 static void on_answer(struct transfer *t, struct http_result *res)
 {
     struct hub_context ctx = context_of(t);
     struct err         err = {0};
 
+    log_answer(t, res);
     if (ctx.from_hub)
         learn_limits(t, &res->reply);
     if (res->is_error && !(is_whole(t, res) && is_success(res->reply.status))) {
@@ -428,6 +483,27 @@ static uint64_t due_at(struct transfer *t, uint64_t now_ms)
     return gate_ms;
 }
 
+/* Once for every silence. What says nothing for longer is given up, and that is logged as a retry. */
+static void tell_quiet(struct transfer_loop *loop)
+{
+    const struct clock *clock = &loop->env->clock;
+    uint64_t            now_ms = clock_now_ms(clock);
+
+    for (struct transfer *t = loop->list; t; t = t->next) {
+        uint64_t quiet_ms = now_ms - t->heard_at_ms;
+        char     since[32];
+
+        if (!t->active || t->quiet_told || quiet_ms < QUIET_AFTER_MS ||
+            http_is_held(loop->http, t->handle))
+            continue;
+        t->quiet_told = true;
+        log_timestamp(clock_wall_ms(clock) - (int64_t)quiet_ms, since);
+        log_write(loop->env->log, LOG_INFO, "a connection is quiet", LOG_TEXT("repo", t->id),
+                  LOG_TEXT("file", t->path), LOG_TEXT("host", host_of(buf_view(&t->url))),
+                  LOG_CSTR("since", since), LOG_NUM("quiet_ms", quiet_ms));
+    }
+}
+
 /* Starts all that are due; returns the moment of the next one, UINT64_MAX if none waits. */
 static uint64_t start_due(struct transfer_loop *loop, uint64_t now_ms)
 {
@@ -467,5 +543,6 @@ int transfer_turn(struct transfer_loop *loop, int stop_fd, uint64_t max_wait_ms,
         on_answer(res.owner, &res);
         http_reply_release(&res.reply);
     }
+    tell_quiet(loop);
     return 0;
 }

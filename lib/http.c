@@ -314,6 +314,14 @@ bool http_is_surplus(struct http *http, uint64_t handle)
     return false;
 }
 
+bool http_is_held(const struct http *http, uint64_t handle)
+{
+    for (const struct request *r = http->active; r; r = r->next)
+        if (r->id == handle)
+            return r->held;
+    return false;
+}
+
 /* The absolute name does not exist: the name as written may. Where that fails too, or the name server
  * is silent, the next request begins with the other form. */
 static bool may_be_relative(struct request *r)

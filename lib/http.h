@@ -105,6 +105,9 @@ void http_cancel(struct http *http, uint64_t handle);
  * and begin it anew, elsewhere, before asking about the next. False for what is not running. */
 bool http_is_surplus(struct http *http, uint64_t handle);
 
+/* Does it still wait for room at an address of its host? */
+bool http_is_held(const struct http *http, uint64_t handle);
+
 /* One turn: moves bytes, waits up to timeout_ms for more, for stop_fd (-1: none) to become
  * readable, or for http_wake. */
 int  http_turn(struct http *http, int stop_fd, uint64_t timeout_ms, struct err *err);

@@ -110,7 +110,7 @@ static void halve(struct http_edge *e, bool by_siblings, uint64_t against, uint6
     edges_ask_again(e->host, now_ms);
     log_write(e->host->edges->log, LOG_INFO, "an address collapsed, it gets fewer connections",
               LOG_CSTR("host", e->host->name), LOG_CSTR("address", e->address),
-              LOG_NUM("bytes_per_s", e->rate), LOG_NUM("expected_bytes_per_s", against),
+              LOG_NUM("bytes_per_second", e->rate), LOG_NUM("expected_bytes_per_second", against),
               LOG_NUM("connections", e->active), LOG_NUM("ceiling", e->cap));
 }
 
@@ -123,7 +123,7 @@ static void grow(struct http_edge *e, uint64_t now_ms)
     e->grown_at_ms = now_ms;
     log_write(e->host->edges->log, LOG_DEBUG, "an address may have one more connection",
               LOG_CSTR("host", e->host->name), LOG_CSTR("address", e->address),
-              LOG_NUM("bytes_per_s", e->rate), LOG_NUM("ceiling", e->cap));
+              LOG_NUM("bytes_per_second", e->rate), LOG_NUM("ceiling", e->cap));
 }
 
 static void judge(struct http_edge *e, bool host_fell, uint64_t now_ms)

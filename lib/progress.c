@@ -513,6 +513,15 @@ static void look_at_rates(struct progress *p, uint64_t now_ms, struct progress_v
     v->eta_ms = eta_ms(p, v);
 }
 
+/* A wait whose end was known is over then, without anybody saying so. */
+static void look_at_wait(const struct progress *p, struct progress_view *out)
+{
+    if (p->waiting_until_wall_ms > 0 && p->waiting_until_wall_ms <= out->now_wall_ms)
+        return;
+    memcpy(out->waiting_for, p->waiting_for, sizeof(out->waiting_for));
+    out->waiting_until_wall_ms = p->waiting_until_wall_ms;
+}
+
 void progress_look(struct progress *p, struct progress_view *out)
 {
     uint64_t now_ms;
@@ -525,8 +534,7 @@ void progress_look(struct progress *p, struct progress_view *out)
     now_ms = clock_now_ms(&p->clock);
     out->now_wall_ms = clock_wall_ms(&p->clock);
     out->phase = progress_phase(p);
-    memcpy(out->waiting_for, p->waiting_for, sizeof(out->waiting_for));
-    out->waiting_until_wall_ms = p->waiting_until_wall_ms;
+    look_at_wait(p, out);
     out->started_wall_ms = p->started_wall_ms;
     out->phase_since_wall_ms = p->phase_since_wall_ms;
     memcpy(out->phase_ms, p->phase_ms, sizeof(out->phase_ms));

@@ -42,7 +42,7 @@ void             progress_free(struct progress *p); /* NULL is fine */
 void                progress_enter(struct progress *p, enum progress_phase phase);
 enum progress_phase progress_phase(const struct progress *p);
 /* What the run is waiting for and until when (wall ms, 0 unknown): "429 from huggingface.co".
- * NULL or "": it waits no longer. */
+ * NULL or "": it waits no longer; nor does it once that moment has passed. */
 void progress_wait(struct progress *p, const char *what, int64_t until_wall_ms);
 
 /* One file of the selection. have_bytes: of a partial from an earlier run, when not present. */

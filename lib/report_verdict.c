@@ -129,6 +129,35 @@ static void add_success(const struct report_run *run, const struct progress_view
         add_exceptions(run, view, out);
 }
 
+/* " (8.0s resolving, 30s downloading)": where the time went, once it is worth a word. */
+static void add_phases(const struct progress_view *view, struct buf *out)
+{
+    const char *before = " (";
+    char        text[24];
+
+    if (!view || view->elapsed_ms < 1000)
+        return;
+    for (int i = 0; i < PHASES; i++) {
+        if (progress_phase_is_final((enum progress_phase)i) || view->phase_ms[i] < 100)
+            continue;
+        report_duration(view->phase_ms[i], text);
+        buf_printf(out, "%s%s %s", before, text, progress_phase_name((enum progress_phase)i));
+        before = ", ";
+    }
+    if (before[0] == ',')
+        buf_add_char(out, ')');
+}
+
+/* What it cost to fail: success has told of its retries already. */
+static void add_effort(const struct progress_view *view, bool failed, struct buf *out)
+{
+    if (failed && view && view->retries) {
+        buf_add_str(out, STR("; after "));
+        add_count(out, view->retries, "retry", "retries");
+    }
+    add_phases(view, out);
+}
+
 void report_verdict(const struct report_run *run, const struct progress_view *view,
                     const struct err *err, struct buf *out)
 {
@@ -148,6 +177,7 @@ void report_verdict(const struct report_run *run, const struct progress_view *vi
     } else {
         add_success(run, view, &text);
     }
+    add_effort(view, has_failed(err), &text);
     report_clip(&text, VERDICT_MAX);
     report_add_line(out, buf_view(&text));
     buf_release(&text);

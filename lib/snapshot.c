@@ -524,18 +524,6 @@ static int wait_start_jitter(struct snapshot *s, struct err *err)
     return snapshot_sleep(s, wait_ms, err);
 }
 
-static void log_start(const struct snapshot *s)
-{
-    const struct spec *spec = s->spec;
-
-    log_write(s->config.log, LOG_INFO, "start", LOG_CSTR("version", s->config.version),
-              LOG_TEXT("spec", spec->name), LOG_TEXT("target", spec->target),
-              LOG_CSTR("layout", snapshot_is_cache(s) ? "cache" : "dir"),
-              LOG_NUM("repos", spec->repo_count), LOG_URL("endpoint", spec->endpoint.item[0]),
-              LOG_CSTR("token", spec->token_origin.len ? spec->token_origin.p : "none"),
-              LOG_CSTR("spec_digest", spec->digest));
-}
-
 /* Who was stopped for minutes finds its partials in other hands; the lease tells why. */
 static void blame_lost_lease(struct snapshot *s, struct err *err)
 {
@@ -549,7 +537,7 @@ static int run(struct snapshot *s, struct err *err)
 {
     int rc;
 
-    log_start(s);
+    snapshot_log_start(s);
     if (snapshot_enter_volume(s, err))
         return -1;
     snapshot_fill_report(s);

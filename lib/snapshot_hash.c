@@ -14,6 +14,9 @@ struct hasher {
     pthread_mutex_t  lock;    /* the rest, and calls of bad */
     size_t           next;    /* index into plan.file */
     size_t           running; /* threads */
+    size_t           file_count;
+    uint64_t         all_bytes, read_bytes; /* of all these files; so far */
+    uint64_t         begun_at_ms;
     bool             stop;
     size_t           bad_count, error_count;
     struct err       first; /* of the errors */
@@ -24,8 +27,8 @@ static int on_hashed(void *user, uint64_t n)
     struct hasher *h = user;
     int            stop;
 
-    (void)n;
     pthread_mutex_lock(&h->lock);
+    h->read_bytes += n;
     stop = h->stop;
     pthread_mutex_unlock(&h->lock);
     return stop;
@@ -102,26 +105,51 @@ static void *hasher_main(void *arg)
     return NULL;
 }
 
-static size_t count_unproven(const struct plan *plan)
+static size_t count_unproven(struct hasher *h)
 {
-    size_t count = 0;
+    const struct plan *plan = &h->s->plan;
 
-    for (size_t k = 0; k < plan->file_count; k++)
-        count += plan->file[k].state == PLAN_UNKNOWN && plan->file[k].is_mine;
-    return count;
+    for (size_t k = 0; k < plan->file_count; k++) {
+        if (plan->file[k].state != PLAN_UNKNOWN || !plan->file[k].is_mine)
+            continue;
+        h->file_count++;
+        h->all_bytes += plan->file[k].size_bytes;
+    }
+    return h->file_count;
+}
+
+/* How far it is, and when it will be done if it goes on like this. */
+static void say_progress(const struct hasher *h, uint64_t read_bytes)
+{
+    const struct clock *clock = &h->s->config.clock;
+    uint64_t            spent_ms = clock_now_ms(clock) - h->begun_at_ms, left_ms = 0;
+    char                what[160], bytes[48];
+
+    if (spent_ms >= 2000 && read_bytes > 0 && read_bytes < h->all_bytes)
+        left_ms =
+            (uint64_t)((unsigned __int128)spent_ms * (h->all_bytes - read_bytes) / read_bytes);
+    report_bytes_of(read_bytes, h->all_bytes, bytes);
+    snprintf(what, sizeof(what), "the hashes of %zu %s on the volume: %s read", h->file_count,
+             h->file_count == 1 ? "file" : "files", bytes);
+    progress_wait(h->s->progress, what, left_ms ? clock_wall_ms(clock) + (int64_t)left_ms : 0);
 }
 
 /* One file may take minutes: until the last is done the run's clock must tick on. */
 static int wait_for_hashers(struct hasher *h, struct err *err)
 {
     for (;;) {
-        size_t running;
+        size_t   running;
+        uint64_t read_bytes;
 
         pthread_mutex_lock(&h->lock);
         running = h->running;
+        read_bytes = h->read_bytes;
         pthread_mutex_unlock(&h->lock);
-        if (running == 0)
+        if (running == 0) {
+            progress_wait(h->s->progress, NULL, 0);
             return 0;
+        }
+        say_progress(h, read_bytes);
         if (snapshot_sleep(h->s, 50, err)) {
             pthread_mutex_lock(&h->lock);
             h->stop = true;
@@ -139,6 +167,7 @@ static int hash_unproven(struct hasher *h, size_t unproven, struct err *err)
     int       rc;
 
     pthread_mutex_init(&h->lock, NULL);
+    h->begun_at_ms = clock_now_ms(&h->s->config.clock);
     if (threads > THREADS_MAX)
         threads = THREADS_MAX;
     pthread_mutex_lock(&h->lock); /* none ends before all are counted */
@@ -159,7 +188,7 @@ static int hash_unproven(struct hasher *h, size_t unproven, struct err *err)
 int snapshot_adopt(struct snapshot *s, struct err *err)
 {
     struct hasher h = {.s = s};
-    size_t        unproven = count_unproven(&s->plan);
+    size_t        unproven = count_unproven(&h);
 
     if (unproven == 0)
         return 0;
@@ -167,7 +196,7 @@ int snapshot_adopt(struct snapshot *s, struct err *err)
     log_write(s->config.log, LOG_INFO,
               s->config.rehash ? "hashing every file on the volume"
                                : "hashing files that others put on the volume",
-              LOG_NUM("files", unproven));
+              LOG_NUM("files", unproven), LOG_NUM("bytes", h.all_bytes));
     return hash_unproven(&h, unproven, err);
 }
 
@@ -224,7 +253,7 @@ int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user
         }
     }
     progress_enter(s->progress, PHASE_VERIFYING);
-    if (hash_unproven(&h, count_unproven(&s->plan), err))
+    if (hash_unproven(&h, count_unproven(&h), err))
         return -1;
     if (h.bad_count) {
         err_set(err, ERR_INTEGRITY, "%zu of %zu files on %s are not what the marker says",

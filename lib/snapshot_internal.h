@@ -95,6 +95,7 @@ int snapshot_adopt(struct snapshot *s, struct err *err); /* hashes what nobody p
 int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err);
 
 /* snapshot_state.c */
+void snapshot_log_start(const struct snapshot *s);
 void snapshot_init_report(struct snapshot *s);
 void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
 int  snapshot_tick(void *user, struct err *err);

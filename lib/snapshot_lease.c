@@ -57,7 +57,7 @@ static void say_waiting(struct snapshot *s, size_t i, const struct store_lease_h
     log_write(s->config.log, LOG_INFO, "waiting for another writer",
               LOG_TEXT("repo", s->spec->repo[i].id), LOG_CSTR("holder", what),
               LOG_CSTR("host", holder->host), LOG_CSTR("instance", holder->instance),
-              LOG_NUM("quiet_ms", holder->idle_ms));
+              LOG_NUM("quiet_ms", holder->idle_ms), LOG_NUM("wait_ms", until_ms - now_ms));
 }
 
 static int timed_out(const struct snapshot *s, size_t i, const struct store_lease_holder *holder,

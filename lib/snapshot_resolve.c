@@ -50,6 +50,7 @@ void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err)
     log_write(s->config.log, repo->optional ? LOG_WARN : LOG_ERROR,
               repo->optional ? "an optional repo failed" : "repo failed",
               LOG_TEXT("repo", repo->id), LOG_TEXT("revision", repo->revision),
+              LOG_CSTR("commit", run->listing.commit), LOG_CSTR("file", run->err.file),
               LOG_CSTR("reason", err_reason(err->kind)), LOG_CSTR("error", run->err.text),
               LOG_CSTR("hint", err_next_step(&run->err)),
               LOG_CSTR("request_id", run->err.request_id));

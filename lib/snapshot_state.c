@@ -16,6 +16,7 @@ enum {
     DRAW_EVERY_MS = 100,
     MARKER_MAX = 16 * 1024 * 1024,
     STATUS_MAX = 1024 * 1024,
+    SETTINGS_SHOWN = 4096, /* a line of more than 16 KiB is cut in two by container runtimes */
 };
 
 static const char *absolute(struct snapshot *s, const char *path)
@@ -87,6 +88,36 @@ void snapshot_fill_report(struct snapshot *s)
         }
         buf_release(&folder);
     }
+}
+
+/* --- the first line --- */
+
+/* What somebody has set. A token in the wrong place stays where it is. */
+static void add_setting(const char *path, struct str value, const char *origin, void *user)
+{
+    struct buf *out = user;
+
+    if (strcmp(origin, "default") == 0 || path[0] == '(' || out->len > SETTINGS_SHOWN)
+        return;
+    buf_printf(out, "%s%s=", out->len ? ", " : "", path);
+    buf_add_str(out, secret_may_be_in(value) ? STR("(redacted)") : str_sub(value, 0, 256));
+    if (value.len > 256 || out->len > SETTINGS_SHOWN)
+        buf_add_str(out, STR("…"));
+}
+
+void snapshot_log_start(const struct snapshot *s)
+{
+    const struct spec *spec = s->spec;
+    struct buf         settings = {0};
+
+    spec_visit(spec, add_setting, &settings);
+    log_write(s->config.log, LOG_INFO, "start", LOG_CSTR("version", s->config.version),
+              LOG_TEXT("spec", spec->name), LOG_TEXT("target", spec->target),
+              LOG_CSTR("layout", snapshot_is_cache(s) ? "cache" : "dir"),
+              LOG_NUM("repos", spec->repo_count), LOG_URL("endpoint", spec->endpoint.item[0]),
+              LOG_CSTR("token", spec->token_origin.len ? spec->token_origin.p : "none"),
+              LOG_TEXT("settings", buf_view(&settings)), LOG_CSTR("spec_digest", spec->digest));
+    buf_release(&settings);
 }
 
 /* --- status --- */

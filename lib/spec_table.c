@@ -113,7 +113,7 @@ static const struct spec_setting run_rows[] = {
      .example = "/etc/hf-init/client.key", .help = "its key; needs tls.clientCert"},
     {"progress", SPEC_WORD, 0, RUN(progress), .words = progress_words, .fallback = "auto",
      .example = "lines",
-     .help = "auto and lines: a line every 10 s; none; bars: not in this version yet"},
+     .help = "auto: bars on a terminal, a line every 10 s elsewhere; bars; lines; none"},
     {"log.level", SPEC_WORD, 0, RUN(log_level), .words = level_words, .fallback = "info",
      .example = "info", .help = "least important messages to show"},
     {"log.format", SPEC_WORD, 0, RUN(log_format), .words = format_words, .fallback = "auto",

@@ -319,7 +319,7 @@ static void add_total(struct text *t, const struct bars *bars, const hfinit_prog
         format_time(p->waiting_ms ? p->waiting_ms : p->elapsed_ms, time);
         if (p->waiting_for[0])
             snprintf(waiting, sizeof(waiting), "waiting for %s%s%s", p->waiting_for,
-                     p->waiting_ms ? ", at most " : "", p->waiting_ms ? time : "");
+                     p->waiting_ms ? ", for another " : "", p->waiting_ms ? time : "");
         else
             snprintf(waiting, sizeof(waiting), "%s, %s", p->phase, time);
         add_columns(t, waiting, 0, columns);

@@ -264,6 +264,17 @@ static void test_waits_and_phases(void)
     CHECK_STR(v.waiting_for, "429 from huggingface.co");
     CHECK(v.waiting_until_wall_ms == 1700000030000);
     progress_view_release(&v);
+    check_row("when its end has come it is over");
+    hands.wall_ms = 1700000030000;
+    progress_look(p, &v);
+    CHECK_STR(v.waiting_for, "");
+    CHECK(v.waiting_until_wall_ms == 0);
+    progress_view_release(&v);
+    check_row("one without a known end goes on");
+    progress_wait(p, "huggingface.co to list acme/tiny", 0);
+    progress_look(p, &v);
+    CHECK_STR(v.waiting_for, "huggingface.co to list acme/tiny");
+    progress_view_release(&v);
     check_row("the next phase ends it");
     pass(&hands, 500);
     progress_enter(p, PHASE_COMPLETE);

@@ -169,7 +169,19 @@ static void test_verdict(void)
     CHECK_STR(
         buf_cstr(&line),
         "complete: 40 files, 13.1 GiB in /models; fetched 1.4 GiB in 38s, 47.8 MiB/s; 1.0 GiB "
-        "was there; without the optional org/two (Gated)");
+        "was there; without the optional org/two (Gated) (8.0s resolving, 30s downloading)");
+    buf_clear(&line);
+
+    check_row("so does failure, with what was tried again");
+    v.phase = PHASE_FAILED;
+    v.retries = 8;
+    err_set(&err, ERR_STALLED, "cdn.example sent nothing for 30 s");
+    err_hint(&err, "check the network path");
+    report_verdict(&run, &v, &err, &line);
+    CHECK_STR(
+        buf_cstr(&line),
+        "failed Stalled (exit 30): cdn.example sent nothing for 30 s. Next: check the network "
+        "path; after 8 retries (8.0s resolving, 30s downloading)");
     buf_clear(&line);
 
     check_row("a marker that fits: the numbers come from the repos");
