@@ -137,12 +137,15 @@ def test_a_gated_repo_opens_with_the_right_token(run, hub, complete, gate):
     assert hub.leaks() == []
 
 
-@pytest.mark.parametrize("who, words", [(None, "no token was sent"), ("stranger_token", "no access")])
+@pytest.mark.parametrize("who, words", [
+    (None, ["acme/tiny@main is gated, and no token was sent", "Accept its terms at"]),
+    ("stranger_token", ["the token (from HF_TOKEN, hf_…redacted) belongs to a user who has not accepted its terms",
+                        "Accept them at"])])
 def test_a_gated_repo_says_where_to_accept_the_terms(run, hub, volume, failed, who, words):
     hub.model("acme/open", {f"{n}.bin": lfs(2 * MB) for n in range(4)})
     tiny(hub, gated="auto")
     env = {"HF_TOKEN": getattr(hub, who)} if who else {}
-    said = failed(run({"repos": [{"id": "acme/open"}, TINY]}, **env), 11, "Gated", "acme/tiny", words, "ccept the terms")
+    said = failed(run({"repos": [{"id": "acme/open"}, TINY]}, **env), 11, "Gated", *words)
     assert not said["retryable"] and "/acme/tiny" in said["hint"]
     refused = [r.file for r in hub.requests(status=(401, 403))]
     assert 1 <= len(refused) == len(set(refused)), "nothing to retry"
