@@ -69,7 +69,7 @@ ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $V,,@)# make V=1 shows the commands
-all: $(if $(CMD),$(DIST)/hf-init) $(DIST)/libhfinit.a $(DIST)/licences.txt
+all: $(if $(CMD),$(DIST)/hf-init $(if $(CROSS),,$(OUT)/hf-init.1)) $(DIST)/libhfinit.a $(DIST)/licences.txt
 
 $(DIST)/hf-init: $B/hf-init
 	@echo "  strip $@" && mkdir -p $(@D)
@@ -83,6 +83,10 @@ $(DIST)/libhfinit.a: $B/libhfinit.a lib/hfinit.h
 		-Wl,--whole-archive $B/libhfinit.a -Wl,--no-whole-archive -L$(DEPS)/lib $$(sed 's/-lpthread//' deps/libs)
 	$Q$(CROSS)objcopy --strip-debug --keep-global-symbols=$B/exported $B/hfinit.o
 	$Qrm -f $@ && $(CROSS)ar rcsD $@ $B/hfinit.o
+# The program tells its own manual, so it must run here.
+$(OUT)/hf-init.1: $(DIST)/hf-init cmd/hf-init/man.py
+	@echo "  man   $@"
+	$Qcmd/hf-init/man.py $< $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) > $@
 $(DIST)/licences.txt: $B/flags | $(DEPS)/.complete
 	@mkdir -p $(@D)
 	$Qcp $(DEPS)/licences.txt $@
