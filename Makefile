@@ -69,7 +69,7 @@ ifeq ($(MAKELEVEL),0)
   MAKEFLAGS += -j$(shell nproc)
 endif
 Q := $(if $V,,@)# make V=1 shows the commands
-all: $(if $(CMD),$(DIST)/hf-init $(if $(CROSS),,$(OUT)/hf-init.1)) $(DIST)/libhfinit.a $(DIST)/licences.txt
+all: $(if $(CMD),$(DIST)/hf-init $(if $(CROSS),,$(DIST)/hf-init.1)) $(DIST)/libhfinit.a $(DIST)/licences.txt
 
 $(DIST)/hf-init: $B/hf-init
 	@echo "  strip $@" && mkdir -p $(@D)
@@ -84,7 +84,7 @@ $(DIST)/libhfinit.a: $B/libhfinit.a lib/hfinit.h
 	$Q$(CROSS)objcopy --strip-debug --keep-global-symbols=$B/exported $B/hfinit.o
 	$Qrm -f $@ && $(CROSS)ar rcsD $@ $B/hfinit.o
 # The program tells its own manual, so it must run here.
-$(OUT)/hf-init.1: $(DIST)/hf-init cmd/hf-init/man.py
+$(DIST)/hf-init.1: $(DIST)/hf-init cmd/hf-init/man.py
 	@echo "  man   $@"
 	$Qcmd/hf-init/man.py $< $(or $(shell git log -1 --format=%cs 2>/dev/null),$(shell date -u +%F)) > $@
 $(DIST)/licences.txt: $B/flags | $(DEPS)/.complete
@@ -132,7 +132,7 @@ install-program: all
 	$Qinstall -d "$D/bin" "$D/share/man/man1" "$D/share/bash-completion/completions" \
 		"$D/share/zsh/site-functions" "$D/share/fish/vendor_completions.d"
 	$Qinstall -m 755 $(OUT)/hf-init "$D/bin/"
-	$Q[ ! -e $(OUT)/hf-init.1 ] || install -m 644 $(OUT)/hf-init.1 "$D/share/man/man1/"
+	$Q[ ! -e $(DIST)/hf-init.1 ] || install -m 644 $(DIST)/hf-init.1 "$D/share/man/man1/"
 ifeq ($(CROSS),)
 	$Q$(OUT)/hf-init completion bash > "$D/share/bash-completion/completions/hf-init"
 	$Q$(OUT)/hf-init completion zsh > "$D/share/zsh/site-functions/_hf-init"
