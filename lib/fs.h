@@ -66,6 +66,17 @@ int fs_copy(int from, int to, uint64_t size_bytes, struct err *err);
 typedef int fs_visit_fn(const char *name, void *user, struct err *err);
 int fs_list_at(int dir_fd, const char *rel, fs_visit_fn *visit, void *user, struct err *err);
 
+/* Calls visit for everything below rel, a folder after what is in it; a missing folder has nothing. Links
+ * are visited, not followed. What visit returns is as with fs_list_at; it may remove what it is told of. */
+typedef int fs_walk_fn(const char *rel, const struct stat *st, void *user, struct err *err);
+int         fs_walk_at(int dir_fd, const char *rel, fs_walk_fn *visit, void *user, struct err *err);
+/* 1 removed, or it was not there; 0 something is in it, or it is a mount; -1. */
+int fs_remove_dir_at(int dir_fd, const char *rel, struct err *err);
+/* A folder with all that is in it; adds what that frees. */
+int fs_remove_tree_at(int dir_fd, const char *rel, uint64_t *freed_bytes, struct err *err);
+/* What the disk gets back when a name of this file goes. */
+uint64_t fs_freed_bytes(const struct stat *st);
+
 /* Whole small files. Reading refuses more than max bytes (ERR_TOO_LARGE) and, with NUL-free
  * callers in mind, hands back exact bytes. 1 read, 0 not there, -1 error. */
 int fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err);

@@ -335,6 +335,21 @@ int          hfinit_verify(hfinit *h, hfinit_bad_file_fn *bad, void *user, hfini
 int hfinit_repair(hfinit *h, hfinit_error *error);
 int hfinit_refresh(hfinit *h, hfinit_error *error);
 
+/* Takes from the volume what no spec on it names any more: dead partials, revisions and blobs of the cache,
+ * folders and files that hf-init put there. What a living run holds, what huggingface_hub is at work on,
+ * and whatever is in doubt stays. `visit` is told of each, with why if it stays; texts lent. dry_run:
+ * nothing is touched, *freed_bytes is what would be freed. Also on failure what went before it counts.
+ * Needs no token and no repos; those of a spec that has not run here yet count as named. */
+typedef struct hfinit_pruned {
+    const char *kind; /* revision, blobs, folder, files, partial, temporary, repo, repos */
+    const char *name; /* below the target */
+    uint64_t    bytes, files;
+    const char *kept_because; /* "": it went */
+} hfinit_pruned;
+typedef void hfinit_prune_fn(const hfinit_pruned *what, void *user);
+int hfinit_prune(hfinit *h, bool dry_run, hfinit_prune_fn *visit, void *user, uint64_t *freed_bytes,
+                 hfinit_error *error);
+
 /* --- for command line programs --- */
 
 /* One call per setting there is: path, type, variable, default, allowed words, help, example. Static

@@ -54,6 +54,18 @@ void report_marker(const struct report_run *run, int64_t wall_ms, struct buf *ou
 int report_read_marker(struct str text, const char *spec_digest, struct report_repo *repo,
                        size_t repo_count);
 
+/* A marker or a status, of any spec, read for the places that it names; texts are lent by the call. */
+struct report_place {
+    bool       is_cache;
+    struct str type, id, path, commit; /* commit "": it tells none */
+};
+enum report_kind { REPORT_MARKER, REPORT_STATUS_COMPLETE, REPORT_STATUS_OTHER };
+typedef void report_place_fn(const struct report_place *place, void *user);
+/* visit may be NULL. -1 with ERR_BAD_ANSWER: it is neither, or a place in it makes no sense; then nothing
+ * was visited. */
+int report_read_places(struct str json, enum report_kind *kind, report_place_fn *visit, void *user,
+                       struct err *err);
+
 /* Is it a marker of this spec (NULL: of any)? */
 bool report_marker_is_of(struct str text, const char *spec_digest);
 

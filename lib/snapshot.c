@@ -458,6 +458,15 @@ static bool drops_cache(struct snapshot *s)
     return drop;
 }
 
+/* What was opened before the leases may not be what is there now: others fetched, or pruned. */
+static void close_repos(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        store_repo_close(s->repo[i].store);
+        s->repo[i].store = NULL;
+    }
+}
+
 static int make_it_match(struct snapshot *s, struct err *err)
 {
     int waited, all;
@@ -469,6 +478,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     waited = snapshot_take_leases(s, err);
     if (waited < 0)
         return give_up_lease(s, err);
+    close_repos(s);
     if (waited && !s->config.rehash) {
         int rc = is_complete_already(s, err);
         if (rc != 0)

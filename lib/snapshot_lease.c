@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "snapshot_internal.h"
+#include "store_prune.h"
 
 enum { POLL_MS = 500, SAY_EVERY_MS = 10 * 1000, STATUS_MAX = 1024 * 1024 };
 
@@ -107,6 +108,35 @@ static int take(struct snapshot *s, size_t i, uint64_t until_ms, struct err *err
     return rc < 0 ? -1 : waited;
 }
 
+/* Whoever prunes looks who has a lease, after he has taken his; we look for his after we have ours: one
+ * sees the other. 0 nobody prunes, 1 he is done, -1. */
+static int wait_for_prune(struct snapshot *s, uint64_t until_ms, struct err *err)
+{
+    struct store_lease_holder holder = {0};
+    uint64_t                  now_ms;
+    char                      what[160];
+    int                       waited = 0, rc;
+
+    while ((rc = store_lease_look(s->store, STR(STORE_PRUNE_KEY), &holder, err)) == 1) {
+        const char *who = holder.pod[0] ? holder.pod : holder.host;
+
+        now_ms = clock_now_ms(&s->config.clock);
+        if (now_ms >= until_ms)
+            return err_set(err, ERR_LOCKED, "%s is still pruning the volume (lock.wait)", who);
+        snprintf(what, sizeof(what), "%.80s, which is pruning the volume", who);
+        if (!waited) {
+            progress_enter(s->progress, PHASE_WAITING);
+            log_write(s->config.log, LOG_INFO, "waiting for a prune", LOG_CSTR("holder", what));
+        }
+        waited = 1;
+        progress_wait(s->progress, what,
+                      clock_wall_ms(&s->config.clock) + (int64_t)(until_ms - now_ms));
+        if (snapshot_sleep(s, POLL_MS, err))
+            return -1;
+    }
+    return rc < 0 ? -1 : waited;
+}
+
 static int by_place(const void *a, const void *b, void *user)
 {
     const struct snapshot *s = user;
@@ -127,7 +157,7 @@ int snapshot_take_leases(struct snapshot *s, struct err *err)
 {
     size_t  *order = arena_alloc(&s->arena, s->spec->repo_count * sizeof(*order));
     uint64_t until_ms = clock_now_ms(&s->config.clock) + s->spec->lock_wait_ms;
-    int      waited = 0;
+    int      waited = 0, pruned;
 
     for (size_t i = 0; i < s->spec->repo_count; i++)
         order[i] = i;
@@ -142,8 +172,9 @@ int snapshot_take_leases(struct snapshot *s, struct err *err)
             return -1;
         waited |= rc;
     }
+    pruned = wait_for_prune(s, until_ms, err);
     progress_wait(s->progress, NULL, 0);
-    return waited;
+    return pruned < 0 ? -1 : waited | pruned;
 }
 
 int snapshot_renew_leases(struct snapshot *s, struct err *err)

@@ -77,6 +77,34 @@ bool name_set_add(struct name_set *set, const char *name)
     return true;
 }
 
+void name_set_append(struct name_set *set, const char *name)
+{
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity ? set->capacity * 2 : 16;
+        set->item = mem_resize(set->item, set->capacity, sizeof(*set->item));
+    }
+    set->item[set->count++] = mem_strdup(name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void name_set_sort(struct name_set *set)
+{
+    size_t kept = 0;
+
+    if (set->count)
+        qsort(set->item, set->count, sizeof(*set->item), by_name);
+    for (size_t i = 0; i < set->count; i++)
+        if (kept && strcmp(set->item[kept - 1], set->item[i]) == 0)
+            free(set->item[i]);
+        else
+            set->item[kept++] = set->item[i];
+    set->count = kept;
+}
+
 void name_set_release(struct name_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
@@ -279,6 +307,10 @@ int store_volume_now_ns(struct store *store, int64_t *now_ns, struct err *err)
     char        temp[64];
     int         fd;
 
+    if (store->options.read_only) {
+        *now_ns = clock_wall_ms(&store->options.clock) * 1000000;
+        return 0;
+    }
     if (store_place_ready(store, store->place, err))
         return -1;
     store_temp_name(store, temp);

@@ -15,6 +15,9 @@ struct name_set {
     size_t count, capacity;
 };
 bool name_set_add(struct name_set *set, const char *name); /* true: it is new */
+/* For very many: append all, then sort; in between nothing may be asked. */
+void name_set_append(struct name_set *set, const char *name);
+void name_set_sort(struct name_set *set);
 bool name_set_has(const struct name_set *set, const char *name);
 void name_set_release(struct name_set *set);
 
@@ -129,6 +132,8 @@ int store_replace_from(struct store *store, struct store_place *place, int dir_f
 int store_volume_now_ns(struct store *store, int64_t *now_ns, struct err *err);
 
 /* --- store_repo.c --- */
+/* The key of a place: of its inventory, and of the journals of its partials. */
+void store_repo_key(bool is_cache, const char *folder, char key[33]);
 /* May a file of this name lie in the repo's folder? ERR_UNSAFE_NAME if not. */
 int store_repo_check_name(const struct store_repo *repo, const struct store_file *file,
                           struct err *err);
@@ -154,6 +159,14 @@ int store_repo_open_content(struct store_repo *repo, const char *path, struct er
 int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop_cache,
                int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
 
+/* --- store_note.c --- */
+/* With `merge`, what other shards of this run noted since we read the file. */
+int  store_repo_load_inventory(struct store_repo *repo, bool merge, struct err *err);
+void store_repo_inventory_name(const struct store_repo *repo, char out[64]);
+void store_repo_note_refs(struct store_repo *repo);
+/* What was noted of it since it was opened, and what of it is gone (inventory_forget), goes to disk. */
+int store_repo_write_inventory(struct store_repo *repo, struct err *err);
+
 /* --- store_partial.c --- */
 /* Is there a partial to resume from? Fills `out` then, and leaves it alone otherwise. */
 void store_partial_look(struct store_repo *repo, const struct store_file *file,
@@ -168,6 +181,18 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
 int store_tree_write(struct store_repo *repo, const struct store_tree *tree, struct err *err);
 
 /* --- store_lease.c --- */
+/* --- store_sweep.c --- */
+/* How a prune sweeps: it does not ask what this run wants, but whether any run goes on with it. */
+struct sweep_rules {
+    bool dry_run;
+    /* May a run that nobody has finished go on with a partial of this place? */
+    bool (*keeps)(const char *key, void *user);
+    /* bytes: freed, or kept. May be told of nothing. */
+    void (*told)(const char *kind, const char *name, uint64_t bytes, bool kept, void *user);
+    void *user;
+};
+int store_sweep_as(struct store *store, const struct sweep_rules *rules, struct err *err);
+
 /* Adds the instances that a lease names and that are not known to be dead. */
 int store_lease_living(struct store *store, struct name_set *instances, struct err *err);
 /* The same, and takes away the leases of those that are dead. */

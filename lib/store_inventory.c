@@ -139,6 +139,7 @@ struct inventory_entry *inventory_put(struct inventory *inv, struct str path,
 {
     struct inventory_entry *entry = entry_for(inv, path);
 
+    entry->gone = false;
     entry->digest = *digest;
     entry->size_bytes = (uint64_t)st->st_size;
     entry->mtime_ns = inventory_mtime_ns(st);
@@ -184,6 +185,45 @@ void inventory_set_ref(struct inventory *inv, struct str revision, const char *c
     inv->changed = true;
 }
 
+void inventory_add_ref(struct inventory *inv, struct str revision, const char *commit)
+{
+    char now[41];
+
+    if (inventory_get_ref(inv, revision, now) && strcmp(now, commit) == 0)
+        return;
+    add_ref(inv, revision, commit);
+    inv->changed = true;
+}
+
+void inventory_drop_commit(struct inventory *inv, const char *commit)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < inv->ref_count; i++)
+        if (strcmp(inv->ref[i].commit, commit) != 0)
+            inv->ref[kept++] = inv->ref[i];
+    inv->changed |= kept != inv->ref_count;
+    inv->ref_count = kept;
+}
+
+void inventory_set_place(struct inventory *inv, bool is_cache, const char *folder)
+{
+    struct buf place = {0};
+
+    buf_printf(&place, "%s %s", is_cache ? "cache" : "dir", folder);
+    if (!str_eq(buf_view(&place), inv->place)) {
+        inv->place = arena_str(&inv->names, buf_view(&place));
+        inv->changed = true;
+    }
+    buf_release(&place);
+}
+
+void inventory_forget(struct inventory *inv, struct inventory_entry *entry)
+{
+    entry->gone = true;
+    inv->changed = true;
+}
+
 /* The word before the next space; what follows stays in *rest. */
 static bool cut_word(struct str *rest, struct str *word)
 {
@@ -205,7 +245,7 @@ static bool parse_file(const struct inventory_reader *r, struct str text)
         return false;
     got.mtime_ns = before_1970 ? -(int64_t)mtime_ns : (int64_t)mtime_ns;
     entry = entry_for(r->inv, rest);
-    if (r->merge && entry->seen)
+    if (r->merge && (entry->seen || entry->gone))
         return true;
     got.path = entry->path;
     *entry = got;
@@ -263,6 +303,9 @@ static void read_line(struct inventory_reader *r, struct str line)
     } else if (str_has_prefix(text, STR("r "))) {
         if (!r->merge)
             parse_ref(r->inv, str_sub(text, 2, text.len));
+    } else if (str_has_prefix(text, STR("p "))) {
+        if (!r->merge)
+            r->inv->place = arena_str(&r->inv->names, str_sub(text, 2, text.len));
     } else if (str_has_prefix(text, STR("c ")) && text.len <= 42) {
         snprintf(name, sizeof(name), "%.*s", (int)text.len - 2, text.p + 2);
         r->commit = inventory_commit_index(r->inv, name);
@@ -325,6 +368,19 @@ static void add_file(const struct inventory_entry *entry, struct buf *text, stru
     add_line(out, text);
 }
 
+void inventory_render_head(const struct inventory *inv, struct buf *out)
+{
+    struct buf text = {0};
+
+    buf_add_str(out, header);
+    buf_add_char(out, '\n');
+    if (inv->place.len) {
+        buf_printf(&text, "p %.*s", STR_ARG(inv->place));
+        add_line(out, &text);
+    }
+    buf_release(&text);
+}
+
 void inventory_render_entry(const struct inventory *inv, const struct inventory_entry *entry,
                             struct buf *out)
 {
@@ -342,10 +398,8 @@ bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out
     uint32_t   commit = UINT32_MAX;
     size_t     all = inv->ref_count + inv->entry_count;
 
-    if (*next == 0) {
-        buf_add_str(out, header);
-        buf_add_char(out, '\n');
-    }
+    if (*next == 0)
+        inventory_render_head(inv, out);
     for (; *next < all && out->len < PIECE_BYTES; ++*next) {
         const struct inventory_entry *entry;
 
@@ -357,6 +411,8 @@ bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out
             continue;
         }
         entry = &inv->entry[*next - inv->ref_count];
+        if (entry->gone)
+            continue;
         if (entry->commit != commit) {
             commit = entry->commit;
             add_commit(inv, commit, &text, out);

@@ -9,6 +9,7 @@
  *     CRC c COMMIT                    the files below belong to this commit's metadata; "-": none
  *     CRC f DIGEST SIZE MTIME_NS PATH relative to the repo's folder
  *     CRC r COMMIT REVISION           the folder holds this commit for the revision
+ *     CRC p LAYOUT FOLDER             "dir" or "cache", and the repo's folder below the target
  */
 #ifndef HFI_STORE_INVENTORY_H
 #define HFI_STORE_INVENTORY_H
@@ -27,6 +28,7 @@ struct inventory_entry {
     uint32_t      commit;  /* index in inventory.commit; 0: none */
     bool          seen;    /* asked for in this run, and there */
     bool          doubted; /* proves nothing until it is noted anew */
+    bool          gone;    /* is not written any more */
 };
 
 struct inventory_ref {
@@ -51,6 +53,7 @@ struct inventory {
     size_t                commit_count;
     struct inventory_ref *ref;
     size_t                ref_count;
+    struct str            place;   /* "cache models--acme--tiny"; empty: not told */
     bool                  changed; /* since it was read */
 };
 
@@ -70,6 +73,8 @@ void inventory_read(struct inventory_reader *r, struct str piece);
 /* Appends the next lines to `out`, *next of which were written before: about 64 KiB. False: these
  * were the last. */
 bool inventory_render(const struct inventory *inv, size_t *next, struct buf *out);
+/* The lines that begin a new one. */
+void inventory_render_head(const struct inventory *inv, struct buf *out);
 /* The lines that make one entry known, for appending. */
 void inventory_render_entry(const struct inventory *inv, const struct inventory_entry *entry,
                             struct buf *out);
@@ -88,6 +93,12 @@ int64_t inventory_mtime_ns(const struct stat *st);
 uint32_t inventory_commit_index(struct inventory *inv, const char *commit);
 /* From now on the folder holds `commit`, and nothing else, for the revision. */
 void inventory_set_ref(struct inventory *inv, struct str revision, const char *commit);
+/* The same where several commits lie side by side. */
+void inventory_add_ref(struct inventory *inv, struct str revision, const char *commit);
+void inventory_drop_commit(struct inventory *inv, const char *commit);
+void inventory_set_place(struct inventory *inv, bool is_cache, const char *folder);
+/* The file is gone from the volume. */
+void inventory_forget(struct inventory *inv, struct inventory_entry *entry);
 bool inventory_get_ref(const struct inventory *inv, struct str revision, char commit[41]);
 
 #endif

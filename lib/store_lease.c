@@ -156,7 +156,8 @@ static int judge_claim(struct store *store, int fd, struct claim *claim, enum ve
     claim->holder.idle_ms = idle_ns > 0 ? (uint64_t)idle_ns / 1000000 : 0;
     *verdict = LIVING;
     /* On this kernel a lock goes with its process. Across nodes that is hearsay. */
-    if (strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
+    if (!store->options.read_only && /* to try locks is to write */
+        strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
         locks_exclude(store) && try_lock(store, fd) == 0)
         *verdict = DEAD_BY_LOCK;
     else if (idle_ns > DEAD_AFTER_NS)
@@ -372,9 +373,11 @@ void store_lease_release(struct store_lease *lease)
 /* --- who lives --- */
 
 struct census {
-    struct store    *store;
-    struct name_set *instances;
-    bool             removes_dead;
+    struct store         *store;
+    struct name_set      *instances; /* NULL: nobody asks for them */
+    store_lease_visit_fn *visit;     /* likewise */
+    void                 *user;
+    bool                  removes_dead;
 };
 
 /* Nobody came back to that place. Another one may do so right now: our claim goes there first, as if
@@ -409,8 +412,11 @@ static int visit_lease(const char *name, void *user, struct err *err)
     if (rc == 1) {
         if (strcmp(claim.holder.instance, census->store->instance) != 0)
             rc = judge_claim(census->store, fd, &claim, &verdict, err);
-        if (rc >= 0 && verdict == LIVING && claim.holder.instance[0])
+        if (rc >= 0 && verdict == LIVING && claim.holder.instance[0] && census->instances)
             name_set_add(census->instances, claim.holder.instance);
+        if (rc >= 0 && verdict == LIVING && census->visit &&
+            strcmp(claim.holder.instance, census->store->instance) != 0)
+            census->visit(&claim.holder, census->user);
         /* By the clock alone, and after minutes, somebody frozen may only seem dead; and to find out
          * costs a pause each. After a day he is. */
         if (rc >= 0 && census->removes_dead &&
@@ -433,24 +439,52 @@ int store_lease_is_living(struct store *store, const char *instance, struct err 
     return rc;
 }
 
-static int take_census(struct store *store, struct name_set *instances, bool removes_dead,
-                       struct err *err)
+static int take_census(struct census *census, struct err *err)
 {
-    struct census census = {store, instances, removes_dead};
+    struct store *store = census->store;
 
     if (store_place_ready(store, store->place, err))
         return -1;
     if (store->place->state_fd < 0)
         return 0;
-    return fs_list_at(store->place->state_fd, "leases", visit_lease, &census, err);
+    return fs_list_at(store->place->state_fd, "leases", visit_lease, census, err);
 }
 
 int store_lease_living(struct store *store, struct name_set *instances, struct err *err)
 {
-    return take_census(store, instances, false, err);
+    return take_census(&(struct census){.store = store, .instances = instances}, err);
 }
 
 int store_lease_sweep(struct store *store, struct name_set *instances, struct err *err)
 {
-    return take_census(store, instances, true, err);
+    return take_census(
+        &(struct census){.store = store, .instances = instances, .removes_dead = true}, err);
+}
+
+int store_lease_each(struct store *store, store_lease_visit_fn *visit, void *user, struct err *err)
+{
+    return take_census(&(struct census){.store = store, .visit = visit, .user = user}, err);
+}
+
+int store_lease_look(struct store *store, struct str key, struct store_lease_holder *holder,
+                     struct err *err)
+{
+    struct claim claim;
+    enum verdict verdict = DEAD_BY_LOCK;
+    char         name[80];
+    int          fd = -1, rc;
+
+    lease_name(key, name);
+    if (store_place_ready(store, store->place, err))
+        return -1;
+    if (store->place->state_fd < 0)
+        return 0;
+    rc = open_claim(store, name, &fd, &claim, err);
+    if (rc == 1 && judge_claim(store, fd, &claim, &verdict, err))
+        rc = -1;
+    fs_close(&fd);
+    if (rc != 1 || verdict != LIVING || strcmp(claim.holder.instance, store->instance) == 0)
+        return rc < 0 ? -1 : 0;
+    *holder = claim.holder;
+    return 1;
 }

@@ -26,6 +26,12 @@ int store_lease_try(struct store *store, struct str key, const char *status_name
  * were stopped for too long: stop writing. */
 int  store_lease_renew(struct store_lease *lease, struct err *err);
 void store_lease_release(struct store_lease *lease);
+/* Who has it, without taking it. 1 held by somebody living (holder is filled), 0 free or dead, -1. */
+int store_lease_look(struct store *store, struct str key, struct store_lease_holder *holder,
+                     struct err *err);
+/* Calls visit for each lease on the volume whose holder is not us and not known to be dead. */
+typedef void store_lease_visit_fn(const struct store_lease_holder *holder, void *user);
+int store_lease_each(struct store *store, store_lease_visit_fn *visit, void *user, struct err *err);
 /* Does this instance hold a lease on the volume, and is not known to be dead? 1, 0, -1. */
 int store_lease_is_living(struct store *store, const char *instance, struct err *err);
 

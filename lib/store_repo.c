@@ -11,30 +11,45 @@
 
 #include "fs.h"
 #include "store_internal.h"
+#include "store_prune.h"
 
-enum { HASH_BLOCK_BYTES = 1 << 20, INVENTORY_MAX_BYTES = 512 << 20 };
+enum { HASH_BLOCK_BYTES = 1 << 20 };
 
 /* --- opening --- */
 
-static void name_folder(struct store_repo *repo)
+void store_repo_key(bool is_cache, const char *folder, char key[33])
 {
-    struct buf    folder = {0}, text = {0};
+    struct buf    text = {0};
     char          hex[DIGEST_HEX_MAX];
     struct digest d;
 
-    if (repo->options.is_cache)
-        repo_folder_name(repo->options.type, repo->options.id, &folder);
-    else
-        buf_add_str(&folder, repo->options.path.len ? repo->options.path : repo->options.id);
-    while (folder.len > 1 && folder.p[folder.len - 1] == '/')
-        folder.p[--folder.len] = '\0';
-    repo->folder = arena_strdup(&repo->names, buf_view(&folder));
-    buf_printf(&text, "%s:%s", repo->options.is_cache ? "cache" : "dir", repo->folder);
+    buf_printf(&text, "%s:%s", is_cache ? "cache" : "dir", folder);
     digest_of_text(buf_view(&text), &d);
     digest_to_hex(&d, hex);
-    snprintf(repo->key, sizeof(repo->key), "%.32s", hex);
-    buf_release(&folder);
+    snprintf(key, 33, "%.32s", hex);
     buf_release(&text);
+}
+
+void store_repo_folder_of(bool is_cache, enum repo_type type, struct str id, struct str path,
+                          struct buf *out)
+{
+    if (is_cache)
+        repo_folder_name(type, id, out);
+    else
+        buf_add_str(out, path.len ? path : id);
+    while (out->len > 1 && out->p[out->len - 1] == '/')
+        out->p[--out->len] = '\0';
+}
+
+static void name_folder(struct store_repo *repo)
+{
+    const struct store_repo_options *o = &repo->options;
+    struct buf                       folder = {0};
+
+    store_repo_folder_of(o->is_cache, o->type, o->id, o->path, &folder);
+    repo->folder = arena_strdup(&repo->names, buf_view(&folder));
+    store_repo_key(repo->options.is_cache, repo->folder, repo->key);
+    buf_release(&folder);
 }
 
 static void copy_options(struct store_repo *repo, const struct store_repo_options *options)
@@ -51,36 +66,6 @@ static void copy_options(struct store_repo *repo, const struct store_repo_option
         alias[i] = arena_str(names, options->ref_alias[i]);
     repo->options.ref_alias = alias;
     name_folder(repo);
-}
-
-static void inventory_name(const struct store_repo *repo, char out[64])
-{
-    snprintf(out, 64, "inventory/%s", repo->key);
-}
-
-static int on_inventory(const void *data, size_t len, void *user, struct err *err)
-{
-    struct inventory_reader *reader = user;
-
-    if (reader->read_bytes > INVENTORY_MAX_BYTES)
-        return err_set(err, ERR_TOO_LARGE, "an inventory has at most 512 MiB");
-    inventory_read(reader, (struct str){data, len});
-    return 0;
-}
-
-/* With `merge`, what other shards of this run noted since we read the file. */
-static int load_inventory(struct store_repo *repo, bool merge, struct err *err)
-{
-    struct inventory_reader reader = {.inv = &repo->inventory, .merge = merge};
-    struct store           *store = repo->store;
-    char                    name[64];
-    int                     rc = 0;
-
-    inventory_name(repo, name);
-    if (store->place->state_fd >= 0)
-        rc = fs_read_pieces_at(store->place->state_fd, name, on_inventory, &reader, err);
-    inventory_read(&reader, STR(""));
-    return rc < 0 && err->kind != ERR_TOO_LARGE ? -1 : 0; /* what was read serves */
 }
 
 /* Opens the folder if it is there. */
@@ -105,11 +90,12 @@ int store_repo_open(struct store *store, const struct store_repo_options *option
     copy_options(repo, options);
     if (store_place_for(store, repo->folder, &repo->place, err) ||
         store_place_ready(store, repo->place, err) || open_root(repo, err) ||
-        load_inventory(repo, false, err)) {
+        store_repo_load_inventory(repo, false, err)) {
         err_wrap(err, "%s/%s", store->target, repo->folder);
         store_repo_close(repo);
         return -1;
     }
+    inventory_set_place(&repo->inventory, repo->options.is_cache, repo->folder);
     if (store->options.rehash)
         inventory_doubt(&repo->inventory);
     pthread_mutex_lock(&store->lock);
@@ -419,69 +405,6 @@ int store_adopt(struct store_repo *repo, const struct store_file *file, bool has
     return rc;
 }
 
-/* --- the inventory --- */
-
-/* Opens the inventory's file for appending. The line that begins a new one, or that ends what a
- * killed run may have left half written, goes to `lines`. */
-static int open_append(struct store_repo *repo, struct buf *lines, struct err *err)
-{
-    struct store *store = repo->store;
-    struct stat   st;
-    char          name[64];
-
-    if (repo->append_fd >= 0 && fstat(repo->append_fd, &st) == 0 && st.st_nlink != 1)
-        fs_close(&repo->append_fd); /* another shard wrote it anew, or somebody linked to it */
-    if (repo->append_fd >= 0)
-        return 0;
-    inventory_name(repo, name);
-    if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode, err))
-        return -1;
-    repo->append_fd = fs_open_at(store->place->state_fd, name, O_WRONLY | O_CREAT | O_APPEND,
-                                 (mode_t)store->options.file_mode, err);
-    if (repo->append_fd < 0)
-        return -1;
-    if (fstat(repo->append_fd, &st) == 0 && st.st_size > 0)
-        buf_add_char(lines, '\n');
-    else
-        buf_add_str(lines, STR("hf-init inventory 1\n"));
-    return 0;
-}
-
-/* Notes an entry as the run goes, so that a killed one need not hash again what it published.
- * Neither synced nor checked: the file has its name already, and what is lost here is hashed. */
-static void append_inventory(struct store_repo *repo, const struct inventory_entry *entry)
-{
-    struct buf lines = {0};
-    struct err ignored;
-    ssize_t    n;
-
-    if (open_append(repo, &lines, &ignored) == 0) {
-        inventory_render_entry(&repo->inventory, entry, &lines);
-        do /* in one write: O_APPEND keeps the lines of several shards apart */
-            n = write(repo->append_fd, lines.p, lines.len);
-        while (n < 0 && errno == EINTR);
-    }
-    buf_release(&lines);
-}
-
-void store_repo_note(struct store_repo *repo, const char *path, const struct digest *digest,
-                     const struct stat *st, const char *commit)
-{
-    struct inventory_entry *entry;
-    struct stat             now;
-    struct err              ignored;
-
-    pthread_mutex_lock(&repo->lock);
-    /* Two threads with the same content both rename to one blob: the later one's stat counts. */
-    if (fs_exists_at(repo->root_fd, path, &now, &ignored) == 1 &&
-        (S_ISLNK(now.st_mode) || (now.st_ino == st->st_ino && now.st_dev == st->st_dev))) {
-        entry = inventory_put(&repo->inventory, str_from(path), digest, st, commit);
-        entry->seen = true;
-        append_inventory(repo, entry);
-    }
-    pthread_mutex_unlock(&repo->lock);
-}
-
 /* --- finishing --- */
 
 int store_repo_replace(struct store_repo *repo, const char *rel, struct str content, bool durable,
@@ -514,45 +437,6 @@ static int sync_touched(struct store_repo *repo, struct err *err)
     return 0;
 }
 
-struct inventory_source {
-    const struct inventory *inv;
-    size_t                  next;
-};
-
-static bool render_inventory(void *user, struct buf *out)
-{
-    struct inventory_source *source = user;
-
-    if (!out) {
-        source->next = 0;
-        return true;
-    }
-    return inventory_render(source->inv, &source->next, out);
-}
-
-static int write_inventory(struct store_repo *repo, struct err *err)
-{
-    struct inventory_source source = {.inv = &repo->inventory};
-    struct store           *store = repo->store;
-    struct err              ignored;
-    char                    name[64];
-
-    inventory_set_ref(&repo->inventory, repo->options.revision, repo->options.commit);
-    inventory_set_ref(&repo->inventory, str_from(repo->options.commit), repo->options.commit);
-    if (!repo->inventory.changed)
-        return 0;
-    inventory_name(repo, name);
-    load_inventory(repo, true, &ignored);
-    fs_close(&repo->append_fd);
-    if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
-                        err) ||
-        store_replace_from(store, store->place, store->place->state_fd, name, render_inventory,
-                           &source, true, err))
-        return -1;
-    repo->inventory.changed = false;
-    return 0;
-}
-
 int store_repo_sync(struct store_repo *repo, struct err *err)
 {
     if (sync_touched(repo, err) || (repo->append_fd >= 0 && fs_sync_data(repo->append_fd, err)))
@@ -568,7 +452,10 @@ int store_repo_is_finished(struct store_repo *repo, struct err *err)
 int store_repo_finish(struct store_repo *repo, const struct store_tree *tree, struct err *err)
 {
     if (store_repo_ready(repo, err) || (tree && store_tree_write(repo, tree, err)) ||
-        repo->layout->finish(repo, err) || sync_touched(repo, err) || write_inventory(repo, err))
+        repo->layout->finish(repo, err) || sync_touched(repo, err))
+        return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
+    store_repo_note_refs(repo);
+    if (store_repo_write_inventory(repo, err))
         return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
     return 0;
 }

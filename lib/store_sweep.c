@@ -21,16 +21,34 @@ struct sweep {
     uint64_t            freed_bytes;
     store_wanted_fn    *wanted;
     void               *user;
+
+    const struct sweep_rules *rules; /* of a prune; NULL: a run sweeps */
 };
 
-static void delete_file(struct sweep *s, int dir_fd, const char *name)
+/* What was or would be freed; a folder is a revision that was being taken away. */
+static uint64_t delete_file(struct sweep *s, int dir_fd, const char *name)
 {
     struct err  ignored;
     struct stat st;
+    uint64_t    freed = 0;
 
-    if (fs_exists_at(dir_fd, name, &st, &ignored) == 1 &&
-        fs_unlink_at(dir_fd, name, &ignored) == 0 && S_ISREG(st.st_mode))
-        s->freed_bytes += (uint64_t)st.st_blocks * 512;
+    if (fs_exists_at(dir_fd, name, &st, &ignored) != 1)
+        return 0;
+    if (s->rules && s->rules->dry_run)
+        return fs_freed_bytes(&st);
+    if (S_ISDIR(st.st_mode))
+        (void)fs_remove_tree_at(dir_fd, name, &freed, &ignored);
+    else if (fs_unlink_at(dir_fd, name, &ignored) == 0)
+        freed = fs_freed_bytes(&st);
+    s->freed_bytes += freed;
+    return freed;
+}
+
+static void tell(const struct sweep *s, const char *kind, const char *name, uint64_t bytes,
+                 bool kept)
+{
+    if (s->rules)
+        s->rules->told(kind, name, bytes, kept, s->rules->user);
 }
 
 static bool is_own(struct sweep *s, const char *stem)
@@ -76,7 +94,11 @@ static bool is_worth_keeping(struct sweep *s, const char *stem)
         return false;
     snprintf(name, sizeof(name), "%s.journal", stem);
     keep = journal_load(s->place->partials_fd, name, s->store->boot_id, &view) &&
-           view.written.count && (is_wanted(s, stem) || !is_known_repo(s, view.head.owner));
+           view.written.count &&
+           (s->rules ? s->rules->keeps(view.head.owner, s->rules->user)
+                     : is_wanted(s, stem) || !is_known_repo(s, view.head.owner));
+    if (keep)
+        tell(s, "partial", stem, fs_freed_bytes(&st), true);
     journal_view_release(&view);
     return keep;
 }
@@ -90,16 +112,22 @@ static void sweep_partial(struct sweep *s, const char *name)
 {
     struct stale_partial p;
     bool                 is_part, is_forgotten;
+    struct stat          st;
+    struct err           ignored;
+    uint64_t             freed;
     char                 other[128];
 
     if (!store_partial_parse_name(name, &p, &is_part) || is_own(s, p.stem))
         return;
+    snprintf(other, sizeof(other), "%s.%s", p.stem, is_part ? "journal" : "part");
+    if (!is_part && fs_exists_at(s->place->partials_fd, other, &st, &ignored) != 0)
+        return; /* both go when it is the turn of the bytes */
     is_forgotten = strcmp(p.instance, s->store->instance) == 0;
     if (!(is_forgotten || is_dead(s, p.instance)) || is_worth_keeping(s, p.stem))
         return;
-    delete_file(s, s->place->partials_fd, name);
-    snprintf(other, sizeof(other), "%s.%s", p.stem, is_part ? "journal" : "part");
-    delete_file(s, s->place->partials_fd, other);
+    freed = delete_file(s, s->place->partials_fd, name);
+    freed += delete_file(s, s->place->partials_fd, other);
+    tell(s, "partial", p.stem, freed, false);
 }
 
 /* "INSTANCE.N": what was about to be renamed when its process died. */
@@ -111,7 +139,7 @@ static void sweep_temp(struct sweep *s, const char *name)
         return;
     snprintf(instance, sizeof(instance), "%.16s", name);
     if (is_dead(s, instance))
-        delete_file(s, s->place->temp_fd, name);
+        tell(s, "temporary", name, delete_file(s, s->place->temp_fd, name), false);
 }
 
 static int collect(const char *name, void *user, struct err *err)
@@ -125,12 +153,17 @@ static int collect(const char *name, void *user, struct err *err)
 static int sweep_place(struct sweep *s, struct err *err)
 {
     struct name_set partials = {0}, temps = {0};
+    bool            dry_run = s->rules && s->rules->dry_run;
     int             rc = -1;
 
-    if (store_place_ready(s->store, s->place, err) ||
-        fs_list_at(s->place->partials_fd, ".", collect, &partials, err) ||
+    if (store_place_ready(s->store, s->place, err))
+        return -1;
+    if (s->place->partials_fd < 0 || s->place->temp_fd < 0) /* nobody wrote here yet */
+        return 0;
+    if (fs_list_at(s->place->partials_fd, ".", collect, &partials, err) ||
         fs_list_at(s->place->temp_fd, ".", collect, &temps, err) ||
-        store_lease_sweep(s->store, &s->living, err))
+        (dry_run ? store_lease_living(s->store, &s->living, err)
+                 : store_lease_sweep(s->store, &s->living, err)))
         goto out;
     if (partials.count && store_volume_now_ns(s->store, &s->now_ns, err))
         goto out;
@@ -156,4 +189,15 @@ uint64_t store_sweep(struct store *store, store_wanted_fn *wanted, void *user, s
             break;
     name_set_release(&s.living);
     return s.freed_bytes;
+}
+
+int store_sweep_as(struct store *store, const struct sweep_rules *rules, struct err *err)
+{
+    struct sweep s = {.store = store, .rules = rules};
+    int          rc = 0;
+
+    for (s.place = store->place; s.place && rc == 0; s.place = s.place->next)
+        rc = sweep_place(&s, err);
+    name_set_release(&s.living);
+    return rc;
 }

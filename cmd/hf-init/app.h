@@ -43,6 +43,7 @@ int command_download(struct app *app);
 int command_ls(struct app *app);
 int command_wait(struct app *app);
 int command_verify(struct app *app);
+int command_prune(struct app *app);
 int command_completion(struct app *app);
 int command_version(struct app *app);
 int command_help(struct app *app);

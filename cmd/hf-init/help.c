@@ -147,6 +147,28 @@ static const char verify_help[] =
     "  hf-init verify --spec spec.yaml\n"
     "  hf-init verify --spec spec.yaml --repair\n";
 
+static const char prune_help[] =
+    "Usage: hf-init prune --target DIR [--dry-run] [--json]\n"
+    "\n"
+    "Deletes what no spec on the volume names any more, and prints the bytes freed: revisions of the\n"
+    "cache and the blobs that only they refer to; folders that no spec puts a repo into; files that\n"
+    "the commit in a folder does not have; what processes that are gone left half written.\n"
+    "\n"
+    "A spec is on the volume by its marker and status: NAME.complete.json, NAME.status.json in\n"
+    "DIR/.hf-init. Remove them to let go of what it named. Specs that share a volume need different\n"
+    "names for that. Kept, and told of, is whatever a living run or huggingface_hub is at work on,\n"
+    "what a run has not finished, what hf-init did not put there, and anything in doubt.\n"
+    "\n"
+    "Runs wait while a prune is at work. Exit code 50: another prune is.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS
+    "  --dry-run            show what would go; touches nothing, works on a read-only mount\n"
+    "  --json               manifests/prune.schema.json\n" COMMON_OPTIONS "\n"
+    "Examples:\n"
+    "  hf-init prune --target ./models --dry-run\n"
+    "  hf-init prune --target ./models\n"
+    "  hf-init prune --target ~/.cache/huggingface/hub --json\n";
+
 static const char completion_help[] =
     "Usage: hf-init completion bash|zsh|fish\n"
     "\n"
@@ -188,12 +210,13 @@ const struct command app_commands[] = {
     {"wait", COMMAND_WAIT, WISH | ARGS_WAIT, "block until the volume is complete", wait_help},
     {"verify", COMMAND_VERIFY, WISH | ARGS_REPAIR, "hash what is there again, and repair it",
      verify_help},
+    {"prune", COMMAND_PRUNE, SHOW | ARGS_DRY_RUN, "delete what no spec on a volume names any more",
+     prune_help},
     {"completion", COMMAND_COMPLETION, ARGS_WORDS, "a script for bash, zsh or fish",
      completion_help},
     {"version", COMMAND_VERSION, ARGS_JSON, "version, libraries, date of the roots", version_help},
     {"help", COMMAND_HELP, ARGS_WORDS, "this overview, or the help of a command", help_help},
     {"storage-initializer", COMMAND_LATER, 0, NULL, later_help},
-    {"prune", COMMAND_LATER, 0, NULL, later_help},
     {NULL, COMMAND_LATER, 0, NULL, NULL},
 };
 

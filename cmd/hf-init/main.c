@@ -60,6 +60,7 @@ static int dispatch(struct app *app)
     case COMMAND_LS: return command_ls(app);
     case COMMAND_WAIT: return command_wait(app);
     case COMMAND_VERIFY: return command_verify(app);
+    case COMMAND_PRUNE: return command_prune(app);
     case COMMAND_COMPLETION: return command_completion(app);
     case COMMAND_VERSION: return command_version(app);
     case COMMAND_HELP: return command_help(app);

@@ -34,21 +34,27 @@ void table_cell(struct table *table, const char *text)
     table->cell[(table->rows - 1) * table->columns + table->column++] = copy;
 }
 
-void table_bytes(struct table *table, uint64_t bytes)
+void table_format_bytes(uint64_t bytes, char out[24])
 {
     static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     double                   value = (double)bytes;
     size_t                   i = 0;
-    char                     text[32];
 
     while (i < 6 && value >= 1023.5) {
         value /= 1024;
         i++;
     }
     if (i == 0)
-        snprintf(text, sizeof(text), "%" PRIu64 " B", bytes);
+        snprintf(out, 24, "%" PRIu64 " B", bytes);
     else
-        snprintf(text, sizeof(text), value < 99.95 ? "%.1f %s" : "%.0f %s", value, unit[i]);
+        snprintf(out, 24, value < 99.95 ? "%.1f %s" : "%.0f %s", value, unit[i]);
+}
+
+void table_bytes(struct table *table, uint64_t bytes)
+{
+    char text[24];
+
+    table_format_bytes(bytes, text);
     table_cell(table, text);
 }
 

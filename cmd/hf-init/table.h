@@ -20,6 +20,7 @@ void table_init(struct table *table, const char *const *head);
 void table_row(struct table *table);
 void table_cell(struct table *table, const char *text);
 void table_bytes(struct table *table, uint64_t bytes); /* "13.1 GiB" */
+void table_format_bytes(uint64_t bytes, char out[24]); /* the same text */
 void table_print(const struct table *table, FILE *out);
 void table_release(struct table *table);
 

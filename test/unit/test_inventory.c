@@ -3,6 +3,7 @@
 #include "store_inventory.h"
 
 #define COMMIT "9c3f0a7be51d4c2f8a6e0b1d2c3e4f5061728394"
+#define OTHER  "0123456789abcdef0123456789abcdef01234567"
 
 static struct digest digest_of(unsigned n)
 {
@@ -175,10 +176,48 @@ static void of_what_others_noted_comes_what_we_did_not_see(void)
     buf_release(&text);
 }
 
+static void what_is_forgotten_does_not_come_back(void)
+{
+    struct inventory inv = {0}, back = {0}, older = {0};
+    struct buf       text = {0}, before = {0};
+    char             commit[41];
+
+    put(&inv, 1, COMMIT);
+    put(&inv, 2, COMMIT);
+    inventory_set_place(&inv, true, "models--acme--tiny");
+    inventory_add_ref(&inv, STR("main"), COMMIT);
+    inventory_add_ref(&inv, STR("v1"), OTHER);
+    inventory_add_ref(&inv, STR("main"), OTHER);
+    render(&inv, &before);
+    inventory_forget(&inv, inventory_find(&inv, str_from(path_of(1))));
+    inventory_drop_commit(&inv, COMMIT);
+    render(&inv, &text);
+    read_text(&back, buf_view(&text), 7, false);
+    CHECK(str_eq(back.place, STR("cache models--acme--tiny")));
+    CHECK(!holds(&back, 1) && holds(&back, 2));
+    CHECK(inventory_get_ref(&back, STR("v1"), commit) && strcmp(commit, OTHER) == 0);
+    CHECK(inventory_get_ref(&back, STR("main"), commit) && strcmp(commit, OTHER) == 0);
+    read_text(&inv, buf_view(&before), 64, true); /* others still know of it */
+    buf_clear(&text);
+    render(&inv, &text);
+    read_text(&older, buf_view(&text), 64, false);
+    CHECK(!holds(&older, 1) && holds(&older, 2));
+    put(&inv, 1, COMMIT); /* but a file that is put there again does */
+    CHECK(holds(&inv, 1));
+    inventory_drop_commit(&back, OTHER);
+    CHECK(back.ref_count == 0);
+    inventory_release(&inv);
+    inventory_release(&back);
+    inventory_release(&older);
+    buf_release(&text);
+    buf_release(&before);
+}
+
 int main(void)
 {
     it_comes_back_as_it_was_written();
     lines_that_do_not_check_are_not_there();
     of_what_others_noted_comes_what_we_did_not_see();
+    what_is_forgotten_does_not_come_back();
     return check_end("test_inventory");
 }

@@ -1,0 +1,59 @@
+/* store_prune_internal.h: what the files of a prune share.
+ *
+ *   store_prune.c         what is dead, and which places there are
+ *   store_prune_cache.c   revisions and blobs of a repo in the cache
+ *   store_prune_dir.c     files of a folder
+ *   store_prune_peer.c    is huggingface_hub at work there? */
+#ifndef HFI_STORE_PRUNE_INTERNAL_H
+#define HFI_STORE_PRUNE_INTERNAL_H
+
+#include "store_internal.h"
+#include "store_prune.h"
+
+struct prune {
+    struct store                     *store;
+    const struct store_prune_options *options;
+    int64_t                           now_ns;  /* by the volume's clock */
+    size_t                            foreign; /* repos of the cache that we know nothing of */
+    bool                              stopped; /* by tick */
+};
+
+/* --- store_prune.c --- */
+enum { PRUNE_YOUNG_S = 24 * 3600 };
+int  prune_tick(struct prune *p, struct err *err);
+void prune_tell(struct prune *p, const char *kind, const char *name, uint64_t bytes, uint64_t files,
+                const char *kept_because);
+/* Why the place must be left alone, or NULL. */
+const char *prune_hands_off(const struct prune *p, bool is_cache, const char *folder);
+bool        prune_is_named(const struct prune *p, bool is_cache, const char *folder);
+bool        prune_names_commit(const struct prune *p, bool is_cache, const char *folder,
+                               const char *commit);
+/* Does the path, below the target, lie in a place that is named, other than `but`? */
+bool prune_is_inside_named(const struct prune *p, const char *path, const char *but);
+/* Was it put there or changed within the last day? */
+bool prune_is_young(const struct prune *p, const struct stat *st);
+/* The place is gone: so are its inventory and its listing. */
+void prune_forget_place(struct prune *p, struct store_repo *repo);
+
+/* --- store_prune_cache.c --- */
+int prune_cache_repo(struct prune *p, const char *folder, enum repo_type type, struct str id,
+                     struct err *err);
+
+/* --- store_prune_dir.c --- */
+int prune_folder(struct prune *p, const char *folder, struct err *err);
+
+/* --- store_prune_peer.c --- */
+/* Does a process of huggingface_hub hold a lock below that folder of the target, or is it writing a file
+ * (`.incomplete`)? 1, 0, -1. */
+int peer_is_at_work(struct prune *p, const char *locks, const char *files, struct err *err);
+/* Locks a blob against it, as it does itself. 1 locked, 0 somebody has it or nobody can tell, -1. */
+struct peer_lock {
+    int  fd; /* -1: none is needed, nobody was ever here */
+    bool made;
+    char name[400];
+};
+int  peer_lock_take(struct prune *p, const char *folder, const char *blob, struct peer_lock *lock,
+                    struct err *err);
+void peer_lock_drop(struct prune *p, struct peer_lock *lock);
+
+#endif

@@ -1,0 +1,100 @@
+/* store_prune_peer.c: huggingface_hub beside us. It locks what it fetches with flock on an empty file
+ * that it never removes, and writes to names that end in .incomplete.
+ *
+ * source  huggingface_hub, file_download.py and utils/_fixes.py, WeakFileLock() */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "fs.h"
+#include "store_prune_internal.h"
+
+struct look {
+    struct prune *p;
+    bool          is_at_work;
+};
+
+/* 1 it is ours now, 0 somebody has it or locks do not work here. */
+static int try_flock(int fd, int how)
+{
+    int rc;
+
+    do
+        rc = flock(fd, how | LOCK_NB);
+    while (rc && errno == EINTR);
+    return rc == 0;
+}
+
+static int visit(const char *rel, const struct stat *st, void *user, struct err *err)
+{
+    struct look *look = user;
+    struct str   name = str_from(rel);
+    struct err   ignored;
+    int          fd;
+
+    (void)err;
+    if (!S_ISREG(st->st_mode))
+        return 0;
+    if (str_has_suffix(name, STR(".incomplete"))) {
+        look->is_at_work |= prune_is_young(look->p, st);
+    } else if (str_has_suffix(name, STR(".lock"))) {
+        fd = fs_open_at(look->p->store->target_fd, rel, O_RDONLY, 0, &ignored);
+        /* A shared lock meets an exclusive one, and does not keep the next reader out for long. Where
+         * flock is missing, the file itself is the lock, and one that is old is a dead one's. */
+        if (fd < 0 || !try_flock(fd, LOCK_SH))
+            look->is_at_work |= fd < 0 || errno == EWOULDBLOCK || prune_is_young(look->p, st);
+        fs_close(&fd);
+    }
+    return look->is_at_work; /* enough is known then */
+}
+
+int peer_is_at_work(struct prune *p, const char *locks, const char *files, struct err *err)
+{
+    struct look look = {.p = p};
+    int         rc = fs_walk_at(p->store->target_fd, locks, visit, &look, err);
+
+    if (rc == 0 && files)
+        rc = fs_walk_at(p->store->target_fd, files, visit, &look, err);
+    return look.is_at_work ? 1 : rc;
+}
+
+int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct peer_lock *lock,
+                   struct err *err)
+{
+    int         target_fd = p->store->target_fd, there;
+    struct stat st;
+    char        locks[300];
+
+    *lock = (struct peer_lock){.fd = -1};
+    snprintf(locks, sizeof(locks), ".locks/%s", folder);
+    there = fs_exists_at(target_fd, locks, &st, err);
+    if (there <= 0) /* whoever wants a blob makes that folder first */
+        return there < 0 ? -1 : 1;
+    snprintf(lock->name, sizeof(lock->name), "%s/%s.lock", locks, blob);
+    lock->fd = fs_open_at(target_fd, lock->name, O_RDWR, 0, err);
+    if (lock->fd < 0 && err->sys_errno == ENOENT) {
+        lock->fd = fs_open_at(target_fd, lock->name, O_RDWR | O_CREAT | O_EXCL, 0664, err);
+        lock->made = lock->fd >= 0;
+    }
+    if (lock->fd < 0)
+        return err->sys_errno == EEXIST ? 0 : -1;
+    if (try_flock(lock->fd, LOCK_EX) && fs_names_open_at(lock->fd, target_fd, lock->name))
+        return 1;
+    peer_lock_drop(p, lock);
+    return 0;
+}
+
+/* One that we made goes again, while we have it: whoever waits for it sees that it has no name any
+ * more, and tries anew. Where flock is missing, a file that stays would be a lock for ever. */
+void peer_lock_drop(struct prune *p, struct peer_lock *lock)
+{
+    struct err ignored;
+
+    if (lock->made && fs_names_open_at(lock->fd, p->store->target_fd, lock->name))
+        fs_unlink_at(p->store->target_fd, lock->name, &ignored);
+    fs_close(&lock->fd);
+    lock->made = false;
+}
