@@ -149,9 +149,9 @@ typedef struct hfinit_progress {
 } hfinit_progress;
 typedef void hfinit_progress_fn(const hfinit_progress *progress, void *user);
 void         hfinit_set_progress(hfinit *h, hfinit_progress_fn *progress, void *user);
-/* Called once in a run or a plan, on its thread, when the volume is open and before anything is
- * asked or any thread started. `fd` is its folder, lent; -1: there is none, and none will be made. A
- * program may confine itself to it here. */
+/* Called once in a run, a plan, a listing, verifying or pruning, on its thread, when the volume is open
+ * and before anything is asked or any thread started. `fd` is its folder, lent; -1: there is none, and
+ * none will be made. A program may confine itself to it here. */
 typedef void hfinit_volume_fn(int fd, void *user);
 void         hfinit_set_volume(hfinit *h, hfinit_volume_fn *opened, void *user);
 /* From any thread, at any time: stop as if SIGTERM had arrived (exit code 143) or, with true, SIGINT

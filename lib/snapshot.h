@@ -17,7 +17,8 @@ struct snapshot_config {
     const struct log *log;
     const char       *version;
     bool              log_is_json;
-    void (*on_volume)(int fd, void *user); /* the target's folder is open; may be NULL */
+    /* The target's folder is open (-1: none is looked at); may be NULL. */
+    void (*on_volume)(int fd, void *user);
     void *on_volume_user;
     bool  draws_bars; /* somebody draws what on_progress says: no heartbeat lines */
     /* Ten times a second while the run ticks, and once when it is over; may be NULL. */

@@ -19,6 +19,8 @@ int snapshot_plan(struct snapshot *s, struct err *err)
 
 int snapshot_list(struct snapshot *s, struct err *err)
 {
+    if (s->config.on_volume)
+        s->config.on_volume(-1, s->config.on_volume_user);
     progress_enter(s->progress, PHASE_RESOLVING);
     if (snapshot_resolve(s, true, err))
         return -1;

@@ -29,8 +29,15 @@ void app_write_message(const char *path, const char *text);
 /* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
 
+/* Cuts hf://[models/|datasets/|spaces/]ORG/NAME[@REVISION][/FILE] in two: what the setting `repos` takes,
+ * and the file (NULL: none), which is lent. A revision with slashes must have them as %2F, but for
+ * refs/pr/N and refs/convert/X. 0, or -1 with a Usage error. */
+int app_cut_uri(const char *uri, char *repo, size_t size, const char **file, hfinit_error *error);
+
 /* Makes and prints the plan of the loaded spec; returns the exit code. */
 int app_show_plan(struct app *app);
+/* The same plan as the stanzas of a pod that it fits into. */
+void plan_print_k8s(const hfinit_plan *plan);
 
 /* From now on an abort ends in a termination message, a status and exit code 1. Call it first. */
 void abort_watch(const struct app *app);

@@ -8,9 +8,30 @@
 
 enum { WORD_MAX = 64 };
 
-static const char *const our_options[] = {"spec",  "json",    "dry-run", "help",
-                                          "quiet", "verbose", "version", "timeout",
-                                          "file",  "repair",  NULL};
+/* Some come as settings all the same: `repos`, which no table of the library has, and what only download.c
+ * knows, because `hf` takes it. */
+const struct args_option args_options[] = {
+    {"spec", "the spec, YAML or JSON", ARGS_FILE, ARGS_SETTINGS},
+    {"repos", "ORG/NAME[@REVISION], several by commas", ARGS_VALUE, ARGS_SETTINGS},
+    {"json", "print JSON", ARGS_SWITCH, ARGS_JSON},
+    {"format", "plan: table, json or k8s", ARGS_WORD, ARGS_FORMAT},
+    {"dry-run", "say what would be done and touch nothing", ARGS_SWITCH, ARGS_DRY_RUN},
+    {"timeout", "wait: give up after so long", ARGS_VALUE, ARGS_WAIT},
+    {"file", "wait: for this file", ARGS_FILE, ARGS_WAIT},
+    {"repair", "verify: fetch what is wrong again", ARGS_SWITCH, ARGS_REPAIR},
+    {"include", "download: only files that match", ARGS_VALUE, ARGS_HF},
+    {"exclude", "download: but not those that match", ARGS_VALUE, ARGS_HF},
+    {"local-dir", "download: plain files in this folder", ARGS_FILE, ARGS_HF},
+    {"cache-dir", "download: another cache", ARGS_FILE, ARGS_HF},
+    {"force-download", "download: hash what is there already", ARGS_SWITCH, ARGS_HF},
+    {"max-workers", "download: connections at most", ARGS_VALUE, ARGS_HF},
+    {"repo-type", "model, dataset or space", ARGS_WORD, ARGS_SETTINGS},
+    {"quiet", "warnings and errors only", ARGS_SWITCH, 0},
+    {"verbose", "say more", ARGS_SWITCH, 0},
+    {"version", "what is inside", ARGS_SWITCH, 0},
+    {"help", "how a command is used", ARGS_SWITCH, 0},
+    {NULL, NULL, ARGS_SWITCH, 0},
+};
 
 int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
 {
@@ -69,14 +90,14 @@ static bool is_near(const char *typed, const char *known, size_t *best)
     return true;
 }
 
-const char *args_nearest_option(const char *name)
+const char *args_nearest_option(const struct command *command, const char *name)
 {
     const char *nearest = NULL;
     size_t      best = WORD_MAX + 1;
 
-    for (size_t i = 0; our_options[i]; i++)
-        if (is_near(name, our_options[i], &best))
-            nearest = our_options[i];
+    for (const struct args_option *o = args_options; o->name; o++)
+        if ((!o->goes_with || (command->takes & o->goes_with)) && is_near(name, o->name, &best))
+            nearest = o->name;
     return nearest;
 }
 
@@ -185,6 +206,8 @@ static const char **our_text(struct args *out, const char *name, size_t len)
         return &out->timeout;
     if (is_named(name, len, "file"))
         return &out->file;
+    if (is_named(name, len, "format"))
+        return &out->format;
     return NULL;
 }
 
@@ -205,13 +228,13 @@ static int read_long(struct reader *r, const char *name)
     bool        *on = our_switch(r->out, name, len);
     const char **text;
 
-    if (is_named(name, len, "version")) {
+    if (is_named(name, len, "version") && !equals) {
         r->out->command = args_find_command(r->commands, "version");
         return 0;
     }
     if (is_named(name, len, "token") || is_named(name, len, "hf-token"))
         return refuse_token(r->error);
-    if (on && equals)
+    if (equals && (on || is_named(name, len, "version")))
         return args_usage(r->error, "write it without =", "--%.*s takes no value", (int)len, name);
     if (on) {
         *on = true;
@@ -281,6 +304,9 @@ static int check_fit(const struct args *args, hfinit_error *error)
     if ((args->timeout || args->file) && !(command->takes & ARGS_WAIT))
         return args_usage(error, hint, "hf-init %s has no --%s", command->name,
                           args->timeout ? "timeout" : "file");
+    if (args->format && !(command->takes & ARGS_FORMAT) &&
+        !(args->dry_run && (command->takes & ARGS_DRY_RUN) && command->id != COMMAND_PRUNE))
+        return args_usage(error, hint, "hf-init %s has no --format", command->name);
     if (args->force && !(command->takes & ARGS_HF))
         return args_usage(error, hint, "hf-init %s has no --force-download", command->name);
     if (args->repair && !(command->takes & ARGS_REPAIR))

@@ -33,7 +33,8 @@ enum {
     ARGS_WORDS = 8,
     ARGS_WAIT = 16,
     ARGS_REPAIR = 32,
-    ARGS_HF = 64
+    ARGS_HF = 64,
+    ARGS_FORMAT = 128
 };
 
 struct command {
@@ -55,6 +56,7 @@ struct args {
     const char           *spec_file;  /* NULL: look it up */
     bool                  help, quiet, verbose, json, dry_run, repair, force;
     const char           *timeout, *file; /* of wait; NULL: not given */
+    const char           *format;         /* of plan; NULL: not given */
     struct args_setting  *setting;        /* owned array */
     size_t                setting_count;
     const char          **word; /* owned array; what is neither command nor option */
@@ -72,7 +74,16 @@ const struct command *args_find_command(const struct command *commands, const ch
 int args_unknown_command(const struct command *commands, const char *word, hfinit_error *error);
 int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The option of ours that `name` was probably meant to be, or NULL. */
-const char *args_nearest_option(const char *name);
+/* The option of ours that `name` was probably meant to be with this command, or NULL. */
+const char *args_nearest_option(const struct command *command, const char *name);
+
+/* What is not a setting of the spec. Ends with a NULL name. */
+enum args_value { ARGS_SWITCH, ARGS_VALUE, ARGS_FILE, ARGS_WORD };
+struct args_option {
+    const char     *name, *help;
+    enum args_value value;
+    unsigned        goes_with; /* ARGS_…: commands that take one of these; 0: all */
+};
+extern const struct args_option args_options[];
 
 #endif

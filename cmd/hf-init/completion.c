@@ -46,22 +46,13 @@ static void print_quoted(const char *text)
     putchar('\'');
 }
 
-static const struct {
-    const char *flag, *help;
-    bool        value;
-} options[] = {
-    {"spec", "the spec, YAML or JSON", true},
-    {"json", "print JSON", false},
-    {"dry-run", "print the plan and touch nothing", false},
-    {"timeout", "wait: give up after so long", true},
-    {"file", "wait: for this file", true},
-    {"repair", "verify: fetch what is wrong again", false},
-    {"quiet", "warnings and errors only", false},
-    {"verbose", "say more", false},
-    {"help", "how a command is used", false},
-};
-
-enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+/* The words that an option of ours takes; "" none. */
+static const char *words_of(const char *option)
+{
+    if (strcmp(option, "format") == 0)
+        return "table, json, k8s";
+    return strcmp(option, "repo-type") == 0 ? "model, dataset, space" : "";
+}
 
 /* The library lists them as people do, with commas. */
 static void print_words(const char *words)
@@ -107,16 +98,23 @@ static void print_bash(enum shell shell)
     fputs("_hf_init() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n"
           "    COMPREPLY=()\n"
-          "    case $prev in\n"
-          "    --spec|--file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n",
+          "    case $prev in\n",
           stdout);
+    for (const struct args_option *o = args_options; o->name; o++)
+        if (o->value == ARGS_FILE)
+            printf("    --%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", o->name);
+        else if (o->value == ARGS_WORD) {
+            printf("    --%s) words=", o->name);
+            print_words(words_of(o->name));
+            puts(" ;;");
+        }
     hfinit_each_setting(print_word_case, NULL);
     fputs("    esac\n"
           "    if [[ -z $words && $cur == -* ]]; then\n"
           "        words='",
           stdout);
-    for (int i = 0; i < OPTIONS; i++)
-        printf("%s--%s", i ? " " : "", options[i].flag);
+    for (const struct args_option *o = args_options; o->name; o++)
+        printf("%s--%s", o == args_options ? "" : " ", o->name);
     hfinit_each_setting(print_flag_word, NULL);
     fputs("'\n    elif [[ -z $words && $COMP_CWORD == 1 ]]; then\n        words='", stdout);
     for (size_t i = 0; app_commands[i].name; i++)
@@ -158,9 +156,16 @@ static void print_fish(void)
         print_quoted(app_commands[i].summary);
         putchar('\n');
     }
-    for (int i = 0; i < OPTIONS; i++) {
-        printf("complete -c hf-init -l %s%s -d ", options[i].flag, options[i].value ? " -r" : "");
-        print_quoted(options[i].help);
+    for (const struct args_option *o = args_options; o->name; o++) {
+        printf("complete -c hf-init -l %s -d ", o->name);
+        print_quoted(o->help);
+        fputs(o->value == ARGS_VALUE  ? " -x"
+              : o->value == ARGS_FILE ? " -rF"
+              : o->value == ARGS_WORD ? " -xa "
+                                      : "",
+              stdout);
+        if (o->value == ARGS_WORD)
+            print_words(words_of(o->name));
         putchar('\n');
     }
     hfinit_each_setting(print_fish_flag, NULL);

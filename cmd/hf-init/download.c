@@ -32,30 +32,6 @@ static void add_line(char **list, const char *text, const char *end)
     *list = grown;
 }
 
-/* hf://[TYPE/]ORG/NAME[@REVISION][/FILE]. A revision with slashes must have them as %2F, which the
- * library decodes. */
-static int take_uri(struct wish *wish, const char *uri, const char **file, hfinit_error *error)
-{
-    const char *at = uri, *slash;
-    int         slashes = 1;
-
-    if (strncmp(at, "buckets/", 8) == 0)
-        return misuse(error, "%s: buckets are not repos, and cannot be fetched", uri);
-    if (strncmp(at, "models/", 7) == 0)
-        at = uri += 7;
-    if (strncmp(at, "datasets/", 9) == 0 || strncmp(at, "spaces/", 7) == 0)
-        slashes = 2;
-    for (slash = at; slashes-- > 0 && (slash = strchr(slash, '/')) != NULL;)
-        slash++;
-    slash = slash ? strchr(slash, '/') : NULL;
-    if ((slash ? (size_t)(slash - at) : strlen(at)) >= sizeof(wish->repo))
-        return misuse(error, "\"%.80s…\" is no repo", uri);
-    snprintf(wish->repo, sizeof(wish->repo), "%.*s", slash ? (int)(slash - at) : (int)strlen(at),
-             at);
-    *file = slash && slash[1] ? slash + 1 : NULL;
-    return 0;
-}
-
 static int take_words(struct wish *wish, const struct args *args, hfinit_error *error)
 {
     const char *file = NULL;
@@ -64,7 +40,7 @@ static int take_words(struct wish *wish, const struct args *args, hfinit_error *
     if (args->word_count == 0)
         return misuse(error, "hf-init download needs %s", "a repo: ORG/NAME");
     if (strncmp(args->word[0], "hf://", 5) == 0) {
-        if (take_uri(wish, args->word[0] + 5, &file, error))
+        if (app_cut_uri(args->word[0], wish->repo, sizeof(wish->repo), &file, error))
             return -1;
         if (file && args->word_count > 1)
             return misuse(error, "%s names a file already; no other can be given", args->word[0]);

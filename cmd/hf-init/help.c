@@ -41,14 +41,20 @@ static const char run_help[] =
     "proxy; 33 deadline; 40 integrity; 42 unsafe name; 50 lock; 60 offline; 143, 130 stopped.\n";
 
 static const char plan_help[] =
-    "Usage: hf-init plan [--spec FILE] [--NAME VALUE]... [--json]\n"
+    "Usage: hf-init plan [--spec FILE] [--NAME VALUE]... [--format table|json|k8s]\n"
     "\n"
     "Resolves the spec against the Hub and prints what a run would fetch and whether it fits.\n"
     "Touches nothing. Exit code 20: it would not fit.\n"
     "\n"
-    "Options:\n" SPEC_OPTIONS "  --json               the plan as JSON\n" COMMON_OPTIONS "\n"
+    "With --format k8s it prints what to put into a pod instead: the ephemeral-storage request and\n"
+    "limit, the sizeLimit of an emptyDir, and a PersistentVolumeClaim, each large enough for all of\n"
+    "it, disk.reserve included. Whether it would fit here plays no part then.\n"
+    "\n"
+    "Options:\n" SPEC_OPTIONS "  --format FORMAT      table (default), json or k8s\n"
+    "  --json               --format json: manifests/plan.schema.json\n" COMMON_OPTIONS "\n"
     "Examples:\n"
     "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
+    "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models --format k8s\n"
     "  hf-init plan --spec spec.yaml --json\n";
 
 static const char validate_help[] =
@@ -80,12 +86,12 @@ static const char download_help[] =
     "Fetches one repo, or some files of it, with the arguments of `hf download`; so does `hf\n"
     "download` where hf is a link to hf-init. The path is the last line on standard output: of the\n"
     "file if one was named, else of the folder. FILE may end in / for a whole folder. REPO may be\n"
-    "hf://[datasets/|spaces/]ORG/NAME[@REVISION][/FILE]. Without --local-dir it goes into the cache\n"
-    "that huggingface_hub reads: HF_HUB_CACHE, HF_HOME or ~/.cache/huggingface.\n"
+    "hf://[models/|datasets/|spaces/]ORG/NAME[@REVISION][/FILE]. Without --local-dir it goes into\n"
+    "the cache that huggingface_hub reads: HF_HUB_CACHE, HF_HOME or ~/.cache/huggingface.\n"
     "\n"
     "Options:\n"
     "  --revision REVISION  branch, tag, commit or refs/pr/N; default main\n"
-    "  --repo-type TYPE     model, dataset or space\n"
+    "  --repo-type TYPE     model, dataset or space; --type means the same\n"
     "  --include PATTERN    only files that match; may be given several times\n"
     "  --exclude PATTERN    but not those that match; may be given several times\n"
     "  --local-dir DIR      plain files in this folder instead of the cache\n"
@@ -106,8 +112,9 @@ static const char ls_help[] =
     "Usage: hf-init ls [REPO]... [--revision REVISION] [--type TYPE] [--NAME VALUE]... [--json]\n"
     "\n"
     "Lists the files of a repo: size, kind (git, lfs, xet), hash (sha256; of git files the blob's\n"
-    "id) and path. REPO is [datasets/|spaces/]ORG/NAME[@REVISION], also as hf://ORG/NAME; without\n"
-    "one, the repos of the spec. --allow and --ignore select. Touches nothing.\n"
+    "id) and path. REPO is [datasets/|spaces/]ORG/NAME[@REVISION], also as hf://ORG/NAME,\n"
+    "hf://ORG/NAME@REVISION, or hf://ORG/NAME/FILE for one file or FOLDER/ of it; without one, the\n"
+    "repos of the spec. --allow and --ignore select. Touches nothing.\n"
     "\n"
     "Options:\n" SPEC_OPTIONS
     "  --revision REVISION  branch, tag, commit or refs/pr/N; default main\n"
@@ -115,7 +122,8 @@ static const char ls_help[] =
     "  --json               one JSON object a line\n" COMMON_OPTIONS "\n"
     "Examples:\n"
     "  hf-init ls Qwen/Qwen2.5-0.5B-Instruct\n"
-    "  hf-init ls Qwen/Qwen2.5-0.5B-Instruct --allow '*.json' --json\n";
+    "  hf-init ls Qwen/Qwen2.5-0.5B-Instruct --allow '*.json' --json\n"
+    "  hf-init ls hf://models/Qwen/Qwen2.5-0.5B-Instruct@main\n";
 
 static const char wait_help[] =
     "Usage: hf-init wait [--spec FILE] [--NAME VALUE]... [--timeout DURATION] [--file PATH]\n"
@@ -200,8 +208,8 @@ enum { WISH = ARGS_SETTINGS, SHOW = ARGS_SETTINGS | ARGS_JSON };
 const struct command app_commands[] = {
     {"run", COMMAND_RUN, WISH | ARGS_DRY_RUN, "make the volume match the spec; the default",
      run_help},
-    {"plan", COMMAND_PLAN, SHOW | ARGS_DRY_RUN, "print what a run would fetch and whether it fits",
-     plan_help},
+    {"plan", COMMAND_PLAN, SHOW | ARGS_DRY_RUN | ARGS_FORMAT,
+     "print what a run would fetch and whether it fits", plan_help},
     {"validate", COMMAND_VALIDATE, WISH, "check the spec without network", validate_help},
     {"status", COMMAND_STATUS, SHOW, "how far the run on a volume is; an exec probe", status_help},
     {"download", COMMAND_DOWNLOAD, SHOW | ARGS_WORDS | ARGS_DRY_RUN | ARGS_HF,

@@ -1,7 +1,6 @@
 /* ls.c: `hf-init ls`: the files of a repo, as a table or as JSON lines. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
@@ -29,30 +28,41 @@ static void print_json(const hfinit_file *file, void *user)
            file->hash);
 }
 
-/* "hf://ORG/NAME" and plain "ORG/NAME", several joined by commas. */
+/* A file or folder of the URI is a selection, as --allow makes one; ended like a line, it may hold
+ * blanks and commas. */
+static int select_file(struct app *app, const char *uri, const char *file, hfinit_error *error)
+{
+    size_t len = strlen(file);
+    char   pattern[1024];
+
+    if (app->args->word_count > 1)
+        return args_usage(error, "list it alone", "%.80s names a file: no other repo can be listed",
+                          uri);
+    if ((size_t)snprintf(pattern, sizeof(pattern), "%s%s\n", file,
+                         file[len - 1] == '/' ? "*" : "") >= sizeof(pattern))
+        return args_usage(error, "see hf-init ls --help", "\"%.80s…\" is no file", file);
+    return hfinit_set(app->h, "allow", pattern, error);
+}
+
+/* [models/|datasets/|spaces/]ORG/NAME[@REVISION], each also after hf://. */
 static int name_repos(struct app *app, hfinit_error *error)
 {
     const struct args *args = app->args;
-    size_t             len = 1;
-    char              *list;
-    int                rc;
 
-    for (size_t i = 0; i < args->word_count; i++)
-        len += strlen(args->word[i]) + 1;
-    list = calloc(1, len);
-    if (!list)
-        abort();
     for (size_t i = 0; i < args->word_count; i++) {
-        const char *word = args->word[i];
-        size_t      used = strlen(list);
+        const char *word = args->word[i], *file = NULL;
+        char        repo[512];
 
-        if (strncmp(word, "hf://", 5) == 0)
-            word += 5;
-        snprintf(list + used, len - used, "%s%s", i ? "," : "", word);
+        if (strncmp(word, "hf://", 5) == 0) {
+            if (app_cut_uri(word, repo, sizeof(repo), &file, error) ||
+                (file && select_file(app, word, file, error)))
+                return -1;
+            word = repo;
+        }
+        if (hfinit_set(app->h, "repos", word, error)) /* a repeated one adds */
+            return -1;
     }
-    rc = hfinit_set(app->h, "repos", list, error);
-    free(list);
-    return rc;
+    return 0;
 }
 
 int command_ls(struct app *app)

@@ -1,4 +1,5 @@
-/* plan.c: `hf-init plan`: what a run would do, as a table or as JSON on standard output. */
+/* plan.c: `hf-init plan`: what a run would do, as a table, as JSON (manifests/plan.schema.json) or as
+ * stanzas for a pod (plan_k8s.c) on standard output. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,11 +107,41 @@ static void print_failures(const hfinit_plan *plan)
     }
 }
 
+static bool fits(const hfinit_plan *plan)
+{
+    for (size_t i = 0; i < plan->volume_count; i++)
+        if (!plan->volume[i].fits)
+            return false;
+    return true;
+}
+
+/* The answer, for who reads one line only. */
+static void print_sum(const hfinit_plan *plan)
+{
+    char     bytes[24];
+    uint64_t there = 0, failed = 0;
+
+    for (size_t i = 0; i < plan->repo_count; i++) {
+        there += plan->repo[i].files_present;
+        failed += plan->repo[i].failed;
+    }
+    if (failed == plan->repo_count)
+        return;
+    table_format_bytes(plan->bytes_to_fetch, bytes);
+    putchar('\n');
+    if (there == plan->files)
+        printf("Nothing to fetch: all %" PRIu64 " files are there.\n", plan->files);
+    else
+        printf("%s to fetch for %" PRIu64 " of %" PRIu64 " files, %s\n", bytes, plan->files - there,
+               plan->files, fits(plan) ? "and it fits." : "which does NOT fit.");
+}
+
 static void print_table(const hfinit_plan *plan)
 {
     print_repos(plan);
     print_volumes(plan);
     print_failures(plan);
+    print_sum(plan);
 }
 
 /* ---- JSON ---- */
@@ -176,14 +207,51 @@ static void print_json(const hfinit_plan *plan)
     print_number("bytesToFetch", plan->bytes_to_fetch, "}\n}\n");
 }
 
+enum format { TABLE, JSON, K8S };
+
+static int read_format(const struct args *args, enum format *format, hfinit_error *error)
+{
+    static const char *const names[] = {[TABLE] = "table", [JSON] = "json", [K8S] = "k8s"};
+
+    *format = args->json ? JSON : TABLE;
+    if (!args->format)
+        return 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(args->format, names[i]) != 0)
+            continue;
+        *format = (enum format)i;
+        return args->json && i != JSON
+                   ? args_usage(error, "leave one of them out", "--json and --format %s", names[i])
+                   : 0;
+    }
+    return args_usage(error, "--format table, json or k8s", "there is no format \"%.40s\"",
+                      args->format);
+}
+
+/* The machine that plans is not the node that the pod will run on. */
+static bool is_about_this_disk(const hfinit_error *error)
+{
+    return strcmp(error->reason, "InsufficientDisk") == 0 ||
+           strcmp(error->reason, "QuotaExceeded") == 0;
+}
+
 int app_show_plan(struct app *app)
 {
     hfinit_error error = {0};
     hfinit_plan  plan = {0};
-    int          rc = hfinit_make_plan(app->h, &plan, &error);
+    enum format  format;
+    int          rc;
 
-    if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */
-        if (app->args->json)
+    if (read_format(app->args, &format, &error) != 0)
+        return app_fail(app, &error);
+    rc = hfinit_make_plan(app->h, &plan, &error);
+    if (format == K8S) {
+        if (rc && is_about_this_disk(&error))
+            rc = 0;
+        if (rc == 0)
+            plan_print_k8s(&plan);
+    } else if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */
+        if (format == JSON)
             print_json(&plan);
         else
             print_table(&plan);
@@ -195,6 +263,10 @@ int app_show_plan(struct app *app)
 int command_plan(struct app *app)
 {
     hfinit_error error = {0};
+    enum format  ignored;
 
-    return app_load(app, 0, &error) != 0 ? app_fail(app, &error) : app_show_plan(app);
+    /* A slip is told before anything is read or asked. */
+    if (read_format(app->args, &ignored, &error) != 0 || app_load(app, 0, &error) != 0)
+        return app_fail(app, &error);
+    return app_show_plan(app);
 }

@@ -53,6 +53,20 @@ def test_the_kernel_confines_every_run_and_plan(hub, tmp_path, volume):
             assert after.count("clone") >= 1
 
 
+@needs_landlock
+@pytest.mark.parametrize("command", ["ls", "verify", "prune"])
+def test_who_only_asks_or_cleans_up_is_confined_as_well(run, hub, tmp_path, volume, command):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    assert run(SPEC).code == 0
+    trace = tmp_path / "trace"
+    words = {"ls": ("acme/tiny", "--endpoint", hub.endpoint), "verify": ("--spec", str(tmp_path / "spec-0.yaml")),
+             "prune": ("--target", str(volume.path))}[command]
+    subprocess.run(["strace", "-f", "-qq", "-e", "trace=landlock_restrict_self,connect,unlinkat", "-o", str(trace), BIN, command, *words],
+                   env={}, check=True, capture_output=True, timeout=60)
+    lines = [line.split(None, 1)[1] for line in trace.read_text().splitlines()]
+    assert lines[0].startswith("landlock_restrict_self(") and lines[0].endswith(" = 0"), "before anything is asked or removed"
+
+
 def test_a_kernel_without_landlock_changes_nothing(hub, complete, start):
     repo = hub.model("acme/tiny", {"a.txt": "a", "w.bin": lfs(1 << 20)})
     inject = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=landlock_create_ruleset:error=ENOSYS")

@@ -1,4 +1,5 @@
 """What the shell completes: commands, options, and the words they take."""
+import re
 import shutil
 import subprocess
 
@@ -25,7 +26,23 @@ def test_options_are_completed():
     assert "--revision" in complete("hf-init", "run", "--re")
 
 
+def test_options_of_download_are_completed():
+    for start, wanted in (("--inc", "--include"), ("--exc", "--exclude"), ("--force", "--force-download"), ("--local", "--local-dir"),
+                          ("--cache", "--cache-dir"), ("--max-w", "--max-workers"), ("--repo-", "--repo-type"), ("--vers", "--version")):
+        assert wanted in complete("hf-init", "download", start)
+
+
+def test_every_option_that_help_names_is_completed():
+    options = set(complete("hf-init", "run", "--"))
+    for command in complete("hf-init", ""):
+        text = subprocess.run([BIN, command, "--help"], capture_output=True, text=True, check=True).stdout
+        named = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.M)) - {"--name"}
+        assert named <= options, command
+
+
 def test_words_are_completed():
+    assert complete("hf-init", "plan", "--format", "") == ["table", "json", "k8s"]
+    assert complete("hf-init", "ls", "--repo-type", "d") == ["dataset"]
     assert sorted(complete("hf-init", "run", "--layout", "")) == ["cache", "dir"]
     assert complete("hf-init", "run", "--log-level", "d") == ["debug"]
 

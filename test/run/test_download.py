@@ -75,9 +75,12 @@ def test_selections(download, repo, words, paths):
 
 
 @pytest.mark.parametrize("uri,name", [("hf://acme/tiny", None), ("hf://models/acme/tiny@v1", None), ("hf://acme/tiny/sub/a.txt", "sub/a.txt"),
-                                      ("hf://acme/tiny@v1/config.json", "config.json"), ("hf://datasets/acme/data/a.csv", "a.csv")])
+                                      ("hf://acme/tiny@v1/config.json", "config.json"), ("hf://datasets/acme/data/a.csv", "a.csv"),
+                                      ("hf://acme/tiny@refs/pr/7/config.json", "config.json"), ("hf://acme/tiny@feature%2Fx", None)])
 def test_uris(download, repo, hub, uri, name):
     repo.tag("v1")
+    repo.branch("feature/x")
+    repo.pull_request(7, {"new.txt": "new"})
     hub.dataset("acme/data", {"a.csv": "a"})
     done = download(uri)
     assert done.returncode == 0, done.stderr

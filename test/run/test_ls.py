@@ -43,6 +43,34 @@ def test_datasets_and_uris_are_named_as_everywhere(ls, hub):
         assert "a.csv" in ls(*words).stdout
 
 
+@pytest.mark.parametrize("word,paths", [
+    ("hf://models/acme/tiny", sorted(FILES)), ("models/acme/tiny", sorted(FILES)), ("hf://acme/tiny@v1", sorted(FILES)),
+    ("hf://models/acme/tiny@v1/config.json", ["config.json"]), ("hf://acme/tiny/sub/", ["sub/name with blanks.txt"]),
+    ("hf://acme/tiny/sub/name with blanks.txt", ["sub/name with blanks.txt"]), ("hf://acme/tiny@refs/pr/7", sorted([*FILES, "new.txt"])),
+    ("hf://acme/tiny@refs/pr/7/new.txt", ["new.txt"]), ("hf://acme/tiny@feature%2Fx", sorted(FILES))])
+def test_it_takes_the_uris_that_download_takes(ls, hub, word, paths):
+    repo = hub.model("acme/tiny", FILES)
+    repo.tag("v1")
+    repo.branch("feature/x")
+    repo.pull_request(7, {"new.txt": "new"})
+    assert [json.loads(line)["path"] for line in ls(word, "--json").stdout.splitlines()] == paths
+
+
+def test_several_repos_are_listed_one_after_the_other(ls, hub):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    hub.dataset("acme/data", {"b.csv": "b"})
+    listed = [json.loads(line) for line in ls("acme/tiny", "hf://datasets/acme/data", "--json").stdout.splitlines()]
+    assert [(f["repo"], f["path"]) for f in listed] == [("acme/tiny", "a.txt"), ("acme/data", "b.csv")]
+    mixed = ls("acme/tiny", "hf://datasets/acme/data/b.csv")
+    assert mixed.code == 2 and "names a file" in mixed.stderr
+
+
+@pytest.mark.parametrize("word", ["hf://", "hf://buckets/acme/x", "hf:///x", "hf://" + "a" * 600])
+def test_what_is_no_repo_is_exit_2(ls, word):
+    result = ls(word)
+    assert result.code == 2 and result.stdout == ""
+
+
 def test_a_repo_that_is_not_there_is_exit_12(ls):
     result = ls("acme/nothing")
     assert result.code == 12 and result.stdout == ""

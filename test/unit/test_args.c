@@ -58,6 +58,9 @@ static const struct {
     {"a switch of ours takes no value",
      {"hf-init", "--json=1"},
      "usage: --json takes no value | write it without ="},
+    {"nor does the version",
+     {"hf-init", "--version=1"},
+     "usage: --version takes no value | write it without ="},
     {"no stray words",
      {"hf-init", "plan", "x"},
      "usage: hf-init plan takes no argument, but got \"x\" | see hf-init plan --help"},
@@ -141,10 +144,13 @@ static void test_token_is_refused_and_not_repeated(void)
 
 static void test_nearest_option(void)
 {
+    const struct command *run = &commands[0], *plan = &commands[1];
+
     check_row("a slip in an option of ours");
-    CHECK_STR(args_nearest_option("jsn"), "json");
-    CHECK_STR(args_nearest_option("dryrun"), "dry-run");
-    CHECK(args_nearest_option("target") == NULL);
+    CHECK_STR(args_nearest_option(plan, "jsn"), "json");
+    CHECK(args_nearest_option(run, "jsn") == NULL); /* it has no such option */
+    CHECK_STR(args_nearest_option(run, "dryrun"), "dry-run");
+    CHECK(args_nearest_option(run, "target") == NULL);
 }
 
 int main(void)
