@@ -113,6 +113,8 @@ static void on_progress(const struct progress_view *view, void *user)
 
     if (view->waiting_until_wall_ms > view->now_wall_ms)
         now.waiting_ms = (uint64_t)(view->waiting_until_wall_ms - view->now_wall_ms);
+    if (h->is_verifying && view->bytes_per_s_now)
+        now.eta_ms = (now.bytes - now.bytes_done) * 1000 / view->bytes_per_s_now;
     for (size_t i = 0; i < view->slot_count; i++) {
         const struct progress_slot *slot = &view->slot[i];
 
@@ -303,7 +305,7 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .stop_fd = h->stop_fd,
         .stop = &h->stop,
         .last = &h->last_words,
-        .read_only = purpose == HFINIT_TO_LOOK,
+        .read_only = purpose == HFINIT_TO_LOOK || purpose == HFINIT_TO_VERIFY,
         .rehash = purpose == HFINIT_TO_REPAIR || purpose == HFINIT_TO_REFRESH,
         .stay_at_marker = purpose == HFINIT_TO_REPAIR,
     };
@@ -312,6 +314,7 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         return err_set(err, ERR_INTERNAL, "no spec was loaded");
     snapshot_free(h->snapshot);
     h->snapshot = NULL;
+    h->is_verifying = purpose == HFINIT_TO_VERIFY;
     err_clear(&h->last);
     return snapshot_new(&config, &h->snapshot, err);
 }

@@ -29,6 +29,7 @@ struct hfinit {
     hfinit_transport_fn *on_request; /* NULL: the network */
     void                *on_request_user;
     pthread_mutex_t      transport_lock; /* requests come one at a time */
+    bool                 is_verifying; /* all that there is to do is to hash */
     struct clock         clock;
     struct snapshot     *snapshot;
     _Atomic int          stop;
@@ -39,7 +40,13 @@ struct hfinit {
     struct last_words    last_words;
 };
 
-enum hfinit_purpose { HFINIT_TO_RUN, HFINIT_TO_LOOK, HFINIT_TO_REPAIR, HFINIT_TO_REFRESH };
+enum hfinit_purpose {
+    HFINIT_TO_RUN,
+    HFINIT_TO_LOOK,
+    HFINIT_TO_VERIFY,
+    HFINIT_TO_REPAIR,
+    HFINIT_TO_REFRESH
+};
 
 /* A fresh h->snapshot for the loaded spec. */
 int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err);

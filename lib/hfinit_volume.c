@@ -290,6 +290,7 @@ int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *
 /* --- verifying it --- */
 
 struct bad_files {
+    hfinit             *h;
     hfinit_bad_file_fn *visit;
     void               *user;
 };
@@ -302,16 +303,18 @@ static void on_bad_file(const char *repo, struct str path, const char *what, voi
     if (!bad->visit)
         return;
     copy = mem_strndup(path.p, path.len);
+    pthread_mutex_lock(&bad->h->log_lock); /* callbacks come one at a time */
     bad->visit(repo, copy, what, bad->user);
+    pthread_mutex_unlock(&bad->h->log_lock);
     free(copy);
 }
 
 int hfinit_verify(hfinit *h, hfinit_bad_file_fn *visit, void *user, hfinit_error *error)
 {
-    struct bad_files bad = {visit, user};
+    struct bad_files bad = {h, visit, user};
     struct err       err;
 
-    if (hfinit_begin(h, HFINIT_TO_LOOK, &err) ||
+    if (hfinit_begin(h, HFINIT_TO_VERIFY, &err) ||
         snapshot_verify(h->snapshot, on_bad_file, &bad, &err))
         return hfinit_give_error(h, &err, error);
     return 0;

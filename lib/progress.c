@@ -207,6 +207,8 @@ void progress_enter(struct progress *p, enum progress_phase phase)
         p->waiting_until_wall_ms = 0;
         if (phase == PHASE_DOWNLOADING)
             rate_restart(&p->rate, now_ms, get(&p->received_bytes));
+        else if (phase == PHASE_VERIFYING)
+            rate_restart(&p->rate, now_ms, 0);
     }
     pthread_mutex_unlock(&p->lock);
 }
@@ -393,7 +395,7 @@ static uint64_t rate_now(const struct rate *r, uint64_t now_ms, uint64_t receive
         return 0;
     while (from + 1 < r->count && now_ms - r->sample[from + 1].at_ms >= RATE_WINDOW_MS)
         from++;
-    return per_second(received_bytes - r->sample[from].received_bytes,
+    return per_second(minus(received_bytes, r->sample[from].received_bytes),
                       minus(now_ms, r->sample[from].at_ms));
 }
 
@@ -492,8 +494,8 @@ static void look_at_slots(const struct progress *p, uint64_t now_ms, struct prog
  * the same means nothing did; the phase's start makes a new phase differ. */
 static void note_change(struct progress *p, const struct progress_view *v)
 {
-    uint64_t seen = v->received_bytes + v->totals.files_planned + v->totals.files_done +
-                    v->totals.bytes_planned + v->retries + v->requests +
+    uint64_t seen = v->received_bytes + v->totals.bytes_done + v->totals.files_planned +
+                    v->totals.files_done + v->totals.bytes_planned + v->retries + v->requests +
                     (uint64_t)v->phase_since_wall_ms + (unsigned char)v->waiting_for[0];
 
     if (seen != p->seen)
@@ -509,6 +511,9 @@ static void look_at_rates(struct progress *p, uint64_t now_ms, struct progress_v
         rate_add_sample(&p->rate, now_ms, v->received_bytes);
         if (v->phase_ms[PHASE_DOWNLOADING] >= RATE_SPACING_MS)
             rate_smooth(&p->rate, now_ms, v->bytes_per_s_now);
+    } else if (v->phase == PHASE_VERIFYING && v->received_bytes == 0) { /* what is hashed */
+        v->bytes_per_s_now = rate_now(&p->rate, now_ms, v->totals.bytes_done);
+        rate_add_sample(&p->rate, now_ms, v->totals.bytes_done);
     }
     v->eta_ms = eta_ms(p, v);
 }

@@ -102,7 +102,7 @@ struct progress_view {
     struct progress_totals     totals;          /* of all repos */
     uint64_t                   remaining_bytes; /* of the repos that have not failed */
     uint64_t                   received_bytes;  /* over the network, those fetched twice included */
-    uint64_t                   bytes_per_s_now; /* over the last 10 s */
+    uint64_t                   bytes_per_s_now; /* over the last 10 s; verifying: hashed */
     uint64_t                   bytes_per_s_mean; /* over the time spent downloading */
     uint64_t                   eta_ms;           /* UINT64_MAX: unknown */
     uint64_t                   retries, requests;

@@ -204,7 +204,8 @@ void snapshot_count_plan(struct snapshot *s)
         const struct plan_file *f = &s->plan.file[k];
 
         if (f->is_mine && !s->repo[f->repo].failed)
-            progress_plan_file(s->progress, f->repo, f->size_bytes, f->have_bytes,
+            progress_plan_file(s->progress, f->repo, f->size_bytes,
+                               f->state == PLAN_UNKNOWN ? 0 : f->have_bytes, /* not proven yet */
                                f->state == PLAN_PRESENT);
     }
 }

@@ -45,6 +45,8 @@ int snapshot_verify(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct
         return -1;
     rc = snapshot_hash_as_marked(s, bad, user, err);
     snapshot_count_plan(s);
+    progress_enter(s->progress, rc ? PHASE_FAILED : PHASE_COMPLETE);
+    snapshot_tell_progress(s);
     return rc;
 }
 

@@ -2,6 +2,7 @@
  * volume, to adopt them; those that the marker promises, to see whether it still holds. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cgroup.h"
@@ -19,14 +20,30 @@ struct hasher {
     uint64_t         begun_at_ms;
     bool             stop;
     size_t           bad_count, error_count;
-    struct err       first; /* of the errors */
+    struct err       first;   /* of the errors */
+    struct err       stopped; /* why the thread that called us was stopped while it hashed itself */
+};
+
+/* One file on its way through one thread. */
+struct hashing {
+    struct hasher *h;
+    size_t         repo;
+    int            slot;
+    bool           is_caller; /* nobody else makes the run's clock tick */
 };
 
 static int on_hashed(void *user, uint64_t n)
 {
-    struct hasher *h = user;
-    int            stop;
+    struct hashing *hashing = user;
+    struct hasher  *h = hashing->h;
+    bool            stop;
 
+    progress_reuse_bytes(h->s->progress, hashing->repo, n);
+    progress_slot_bytes(h->s->progress, hashing->slot, n);
+    if (hashing->is_caller && snapshot_tick(h->s, &h->stopped)) {
+        h->stop = true; /* there is no other thread */
+        return 1;
+    }
     pthread_mutex_lock(&h->lock);
     h->read_bytes += n;
     stop = h->stop;
@@ -49,12 +66,13 @@ static struct plan_file *next_unproven(struct hasher *h)
     return f;
 }
 
-static void adopt(struct hasher *h, struct plan_file *f)
+static void adopt(struct hashing *hashing, struct plan_file *f)
 {
+    struct hasher    *h = hashing->h;
     struct store_file file = snapshot_store_file(f);
     struct err        err;
     int rc = store_adopt(h->s->repo[f->repo].store, &file, h->s->spec->verify == SPEC_VERIFY_ALWAYS,
-                         on_hashed, h, &err);
+                         on_hashed, hashing, &err);
 
     f->have_bytes = 0;
     f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
@@ -64,11 +82,12 @@ static void adopt(struct hasher *h, struct plan_file *f)
                   LOG_TEXT("file", f->path));
 }
 
-static void verify(struct hasher *h, struct plan_file *f)
+static void verify(struct hashing *hashing, struct plan_file *f)
 {
+    struct hasher    *h = hashing->h;
     struct store_file file = snapshot_store_file(f);
     struct err        err;
-    int               rc = store_verify(h->s->repo[f->repo].store, &file, on_hashed, h, &err);
+    int               rc = store_verify(h->s->repo[f->repo].store, &file, on_hashed, hashing, &err);
 
     if (rc == 1) {
         f->state = PLAN_PRESENT;
@@ -89,19 +108,36 @@ static void verify(struct hasher *h, struct plan_file *f)
     pthread_mutex_unlock(&h->lock);
 }
 
-static void *hasher_main(void *arg)
+static void hash_one(struct hasher *h, struct plan_file *f, bool is_caller)
 {
-    struct hasher    *h = arg;
+    struct progress *progress = h->s->progress;
+    char            *path = mem_strndup(f->path.p, f->path.len);
+    struct hashing   hashing = {
+        h, f->repo, progress_slot_take(progress, f->repo, path, f->size_bytes, 0), is_caller};
+
+    free(path);
+    if (h->bad)
+        verify(&hashing, f);
+    else
+        adopt(&hashing, f);
+    progress_slot_free(progress, hashing.slot);
+    progress_file_done(progress, f->repo);
+}
+
+static void hash_all(struct hasher *h, bool is_caller)
+{
     struct plan_file *f;
 
     while ((f = next_unproven(h)) != NULL)
-        if (h->bad)
-            verify(h, f);
-        else
-            adopt(h, f);
+        hash_one(h, f, is_caller);
     pthread_mutex_lock(&h->lock);
     h->running--;
     pthread_mutex_unlock(&h->lock);
+}
+
+static void *hasher_main(void *arg)
+{
+    hash_all(arg, false);
     return NULL;
 }
 
@@ -177,8 +213,12 @@ static int hash_unproven(struct hasher *h, size_t unproven, struct err *err)
     h->running = started ? started : 1;
     pthread_mutex_unlock(&h->lock);
     if (started == 0)
-        hasher_main(h);
+        hash_all(h, true);
     rc = wait_for_hashers(h, err);
+    if (rc == 0 && h->stopped.kind != ERR_NONE) {
+        *err = h->stopped;
+        rc = -1;
+    }
     for (size_t i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
     pthread_mutex_destroy(&h->lock);
@@ -193,6 +233,7 @@ int snapshot_adopt(struct snapshot *s, struct err *err)
     if (unproven == 0)
         return 0;
     progress_enter(s->progress, PHASE_VERIFYING);
+    snapshot_count_plan(s);
     log_write(s->config.log, LOG_INFO,
               s->config.rehash ? "hashing every file on the volume"
                                : "hashing files that others put on the volume",
@@ -253,6 +294,7 @@ int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user
         }
     }
     progress_enter(s->progress, PHASE_VERIFYING);
+    snapshot_count_plan(s);
     if (hash_unproven(&h, count_unproven(&h), err))
         return -1;
     if (h.bad_count) {

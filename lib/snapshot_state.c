@@ -172,7 +172,8 @@ void snapshot_leave_status(const struct snapshot *s, const char *text)
 static void heartbeat(struct snapshot *s)
 {
     s->heartbeat_at_ms = clock_now_ms(&s->config.clock);
-    if (s->config.read_only || s->config.draws_bars || s->spec->progress == SPEC_PROGRESS_NONE)
+    if ((s->config.read_only && progress_phase(s->progress) != PHASE_VERIFYING) ||
+        s->config.draws_bars || s->spec->progress == SPEC_PROGRESS_NONE)
         return;
     look(s);
     report_log_heartbeat(s->config.log, &s->view, s->config.log_is_json);

@@ -146,7 +146,8 @@ static const char verify_help[] =
     "Usage: hf-init verify [--spec FILE] [--NAME VALUE]... [--repair]\n"
     "\n"
     "Reads every file that the marker says is there, compares its hash, and prints those that\n"
-    "differ or are missing, one a line. Works on a read-only mount and asks no Hub. Exit code 0:\n"
+    "differ or are missing, one a line. On a terminal it draws how far it is, elsewhere it says so\n"
+    "every ten seconds. Works on a read-only mount and asks no Hub. Exit code 0:\n"
     "all is as it was published; 40: it is not.\n"
     "\n"
     "Options:\n" SPEC_OPTIONS

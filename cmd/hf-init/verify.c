@@ -7,18 +7,23 @@
 
 static void print_bad_file(const char *repo, const char *path, const char *what, void *user)
 {
-    (void)user;
+    struct app *app = user;
+
+    bars_hide(&app->console->bars); /* both may go to one terminal */
     table_print_line(stdout, repo);
     fputs(": ", stdout);
     table_print_line(stdout, path);
     fputs(": ", stdout);
     table_print_line(stdout, what);
     putchar('\n');
+    if (app->console->bars.is_on)
+        fflush(stdout);
+    bars_show(&app->console->bars);
 }
 
 static int look(struct app *app, hfinit_error *error)
 {
-    int rc = hfinit_verify(app->h, print_bad_file, NULL, error);
+    int rc = hfinit_verify(app->h, print_bad_file, app, error);
 
     fflush(stdout); /* the verdict comes last, also in a merged stream */
     return rc;

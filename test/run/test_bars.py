@@ -50,13 +50,13 @@ def screen(tmp_path, hub, volume, request):
     """screen(columns, **env): a run of the spec in a terminal, held while it downloads; screen.release() lets it go."""
     opened = []
 
-    def begin(columns, spec=None, command="run", args=(), **env):
+    def begin(columns, spec=None, command="run", args=(), prefix=(), **env):
         s = Screen(tmp_path, columns)
         opened.append(s)
         path = tmp_path / "spec.json"
         path.write_text(json.dumps({"target": str(volume.path), "endpoint": hub.endpoint, "disk": {"reserve": 0},
                                     "terminationMessage": "", "repos": [{"id": "acme/tiny"}], **(spec or {})}))
-        s.start([BIN, command, "--spec", str(path), *args], {"LC_ALL": "C.UTF-8", **env})
+        s.start([*prefix, BIN, command, "--spec", str(path), *args], {"LC_ALL": "C.UTF-8", **env})
         return s
 
     yield begin
@@ -137,6 +137,30 @@ def test_who_only_looks_draws_none(screen, held, until, tmp_path):
     until(lambda: terminal.code.exists())
     lines = [line for line in terminal.text() if line]
     assert lines[0].startswith("REPO") and not any("resolving" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("threads", ["with threads", "on its own"])
+def test_verify_draws_how_far_it_is_and_leaves_nothing_behind(screen, hub, volume, until, threads):
+    hub.model("acme/tiny", {"a.bin": lfs(400 * MB), "wrong.bin": lfs(MB)})
+    terminal = screen(80)
+    until(lambda: terminal.code.exists(), 60)
+    assert terminal.code.read_text() == "0\n"
+    (volume / "acme/tiny/wrong.bin").write_bytes(b"x" * MB)
+    terminal.close()
+    terminal.code.unlink()
+    seen = []
+
+    def look(terminal):
+        seen.extend(line for line in terminal.text() if line.startswith("verifying"))
+        return terminal.code.exists()
+
+    alone = (shutil.which("strace") or "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=clone,clone3:error=EAGAIN:when=2+")
+    terminal = screen(80, command="verify", prefix=alone if threads == "on its own" else ())
+    until(lambda: look(terminal), 60)
+    assert terminal.code.read_text() == "40\n"
+    assert any("█" in line and " of " in line and columns_of(line) < 80 for line in seen), seen
+    done = [line for line in terminal.text() if line]
+    assert not any("█" in line for line in done) and done[0] == "acme/tiny: wrong.bin: does not match its hash"
 
 
 def test_quiet_is_quiet(screen, held, until, hub):
