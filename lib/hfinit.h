@@ -322,7 +322,8 @@ int hfinit_status_text(hfinit *h, char **text, hfinit_error *error);
 /* Blocks until the marker of the loaded spec is on the volume, or, with `file`, until that file is
  * published (below the target, or from the root). timeout_ms 0: for ever. 0; -1 with the writer's own
  * failure once it has failed, exit code 33 after the timeout, 143 or 130 after hfinit_cancel. A failure
- * that is there from the start counts only if another try cannot help. Needs no token. */
+ * that is there from the start is another run's: it is told of, and the next run waited for. Needs no
+ * token. */
 int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *error);
 
 /* Hashes every file that the marker says is there; writes nothing. `bad` is told of each that is

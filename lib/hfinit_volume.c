@@ -194,13 +194,14 @@ static bool writer_failed(struct wait *w, hfinit_error *out)
     return true;
 }
 
-/* What is old when the wait begins may be tried again right now, unless trying cannot help. */
-static bool is_final(const struct wait *w, const hfinit_error *failure)
+/* What lies there when the wait begins is the end of another day: the token, the terms, the Hub may be
+ * others now, and the writer that is waited for is yet to come. */
+static bool is_of_now(const struct wait *w)
 {
-    return !failure->retryable || !str_eq(buf_view(&w->status), buf_view(&w->first_status));
+    return !str_eq(buf_view(&w->status), buf_view(&w->first_status));
 }
 
-static void say_waiting(struct wait *w, uint64_t now_ms)
+static void say_waiting(struct wait *w, const hfinit_error *before, uint64_t now_ms)
 {
     struct json *root = NULL;
     struct err   ignored;
@@ -210,6 +211,13 @@ static void say_waiting(struct wait *w, uint64_t now_ms)
     if (w->said_at_ms && now_ms - w->said_at_ms < WAIT_SAY_MS)
         return;
     w->said_at_ms = now_ms;
+    if (before) {
+        log_write(&w->h->log, LOG_WARN, "the run before failed; waiting for the next one",
+                  LOG_CSTR("file", w->file ? w->file : ""), LOG_CSTR("reason", before->reason),
+                  LOG_CSTR("error", before->message),
+                  LOG_NUM("waited_ms", now_ms - w->started_at_ms));
+        return;
+    }
     if (w->status.len && json_parse(buf_view(&w->status), &root, &ignored) == 0) {
         json_str(json_get(root, "phase"), &phase);
         json_u64(json_get(json_get(root, "totals"), "percent"), &percent);
@@ -241,6 +249,7 @@ static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
     struct err    err;
     uint64_t      now_ms = clock_now_ms(&h->clock);
     hfinit_error  failure;
+    bool          failed;
     int           there;
 
     buf_clear(&w->status);
@@ -258,19 +267,21 @@ static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
         w->looked = true;
         buf_add_str(&w->first_status, buf_view(&w->status));
     }
-    if (is_of_this_spec(h, buf_view(&w->status)) && writer_failed(w, &failure) &&
-        is_final(w, &failure)) {
+    failed = is_of_this_spec(h, buf_view(&w->status)) && writer_failed(w, &failure);
+    if (failed && is_of_now(w)) {
         if (error)
             *error = failure;
         return -1;
     }
     if (timeout_ms && now_ms - w->started_at_ms >= timeout_ms) {
-        err_set(&err, ERR_DEADLINE, "%s is not there after %llu s",
-                w->file ? w->file : "the marker", (unsigned long long)(timeout_ms / 1000));
+        err_set(&err, ERR_DEADLINE, "%s is not there after %llu s%s%s",
+                w->file ? w->file : "the marker", (unsigned long long)(timeout_ms / 1000),
+                failed ? "; nobody has begun since a run failed: " : "",
+                failed ? failure.message : "");
         err_hint(&err, "hf-init status tells how far the writer is");
         return hfinit_give_error(h, &err, error);
     }
-    say_waiting(w, now_ms);
+    say_waiting(w, failed ? &failure : NULL, now_ms);
     return check_stop(w, &err) ? hfinit_give_error(h, &err, error) : 0;
 }
 

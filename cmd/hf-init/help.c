@@ -132,7 +132,11 @@ static const char wait_help[] =
     "seconds how far the writer is. For containers that must not start before: a barrier of an\n"
     "indexed Job, an init container beside a sidecar that downloads. Asks no Hub, needs no token.\n"
     "\n"
-    "If the writer fails, its exit code is the one of wait. Exit code 33: not there in time.\n"
+    "If the writer fails while it is waited for, its exit code is the one of wait. A failure that\n"
+    "was there before belongs to another day: wait tells of it every ten seconds and waits for the\n"
+    "next run, because containers start in any order and a restarted pod comes to an old status;\n"
+    "so give it a --timeout where perhaps none comes. Exit code 33: not there in time. For a probe,\n"
+    "which must answer at once, take hf-init status.\n"
     "\n"
     "Options:\n" SPEC_OPTIONS
     "  --timeout DURATION   give up after so long: 30s, 5m, 2h; default: never\n"

@@ -88,9 +88,28 @@ def test_an_old_failure_that_may_pass_is_waited_out(run, hub, waiting):
     assert waiter.wait().code == 0
 
 
-def test_an_old_failure_that_cannot_pass_ends_it(run, hub):
+def test_an_old_failure_is_told_of_and_the_next_run_is_waited_for(run, hub, waiting):
+    """The repo that was not found then may be there now, and containers start in any order."""
     assert run(ONE).code == 12
-    assert run(ONE, command="wait").code == 12
+    waiter = waiting(ONE)
+    hub.model("acme/tiny", {"a.txt": "a"})
+    assert run(ONE).code == 0
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert [line["reason"] for line in result.lines if "the run before failed" in line["msg"]] == ["RepoNotFound"]
+
+
+def test_the_failure_of_the_run_that_was_waited_for_ends_it_after_an_old_one(run, hub, waiting):
+    assert run(ONE).code == 12
+    waiter = waiting(ONE)
+    assert run(ONE).code == 12
+    assert waiter.wait().code == 12
+
+
+def test_when_nobody_comes_the_old_failure_stands_in_the_last_word(run, hub):
+    assert run(ONE).code == 12
+    result = run(ONE, "--timeout", "500ms", command="wait")
+    assert result.code == 33 and "nobody has begun since a run failed" in result.stderr and "acme/tiny" in result.stderr
 
 
 def test_a_writer_that_was_told_to_stop_has_not_failed(start, run, hub, waiting):
@@ -106,12 +125,16 @@ def test_a_writer_that_was_told_to_stop_has_not_failed(start, run, hub, waiting)
     assert waiter.wait().code == 0
 
 
-def test_what_stands_in_a_status_does_not_reach_the_terminal_raw(run, hub, volume):
+def test_what_stands_in_a_status_does_not_reach_the_terminal_raw(run, hub, volume, waiting):
     assert run(ONE).code == 12
     path = volume / ".hf-init/default.status.json"
-    path.write_text(path.read_text().replace('"message": "', '"message": "\\u001b[2J').replace('"message":"', '"message":"\\u001b[2J'))
-    result = run(ONE, command="wait")
+    text = path.read_text()
+    waiter = waiting(ONE)
+    path.write_text(text.replace('"message": "', '"message": "\\u001b[2J').replace('"message":"', '"message":"\\u001b[2J'))
+    result = waiter.wait()
     assert result.code == 12 and "[2J" in result.stderr and "\x1b" not in result.stderr
+    result = run(ONE, "--timeout", "300ms", "--log-format", "text", command="wait")
+    assert result.code == 33 and "[2J" in result.stderr and "\x1b" not in result.stderr
 
 
 @pytest.mark.parametrize("number,code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
