@@ -139,6 +139,12 @@ void hfinit_cancel(hfinit *h, bool interrupted)
 
 int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error)
 {
+    return hfinit_set_from(h, NULL, false, key, value, error);
+}
+
+int hfinit_set_from(hfinit *h, const char *origin, bool is_weak, const char *key, const char *value,
+                    hfinit_error *error)
+{
     struct err err;
     bool       is_switch;
 
@@ -154,6 +160,8 @@ int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *erro
     h->flag[h->flag_count++] = (struct spec_flag){
         .key = arena_str(&h->arena, str_from(key)),
         .value = arena_str(&h->arena, str_from(value)),
+        .origin = arena_str(&h->arena, str_from(origin)),
+        .is_weak = is_weak,
     };
     return 0;
 }

@@ -208,6 +208,20 @@ void hfinit_answer_fail(hfinit_answer *answer, hfinit_code code, const char *why
  * precedence. Given again it replaces its value, or adds to its list. Unknown names fail with the
  * nearest known one. A switch may have the value NULL. Values are checked when a spec is loaded. */
 int hfinit_set(hfinit *h, const char *key, const char *value, hfinit_error *error);
+/* The same for what another system said in its own words. `origin` is the place as its user knows it
+ * ("MODEL_ID", "ome.yaml:3:1"), for messages and hfinit_settings. A weak one gives way to the spec file and
+ * HF_INIT_*, but not to HF_*. "repos[1].path" speaks for the second repo named so far with this strength. */
+int hfinit_set_from(hfinit *h, const char *origin, bool is_weak, const char *key, const char *value,
+                    hfinit_error *error);
+/* Reads another system's settings: of a mapping each key and value, of a list its items and of a lone value
+ * that value, with the key "". A list within a mapping gives one call per item; what is no text, number or
+ * boolean comes as NULL; null does not come at all. Texts are lent for the call. -1 with a SpecInvalid error
+ * that names the place and, of JSON, repeats nothing: tokens may be in it. `name`: what to call the text. */
+typedef void hfinit_entry_fn(const char *key, const char *value, const char *origin, void *user);
+int          hfinit_read_json(hfinit *h, const char *text, const char *name, hfinit_entry_fn *visit,
+                              void *user, hfinit_error *error);
+int          hfinit_read_yaml(hfinit *h, const char *file, hfinit_entry_fn *visit, void *user,
+                              hfinit_error *error);
 /* May this setting stand without a value, meaning true? False for unknown names. Any thread. */
 bool hfinit_is_switch(const char *key);
 /* "30s", "5m", "1h30m", "500ms" as in the spec. 0, or -1 with a Usage error. Any thread. */

@@ -28,7 +28,8 @@ static void take_defaults(struct spec_draft *d)
 static int read_all(struct spec_draft *d)
 {
     take_defaults(d);
-    if (spec_take_official(d) || spec_take_file(d) || spec_take_variables(d) || spec_take_flags(d))
+    if (spec_take_official(d) || spec_take_flags(d, true) || spec_take_file(d) ||
+        spec_take_variables(d) || spec_take_flags(d, false))
         return -1;
     if (spec_settle(d) || spec_check(d))
         return -1;

@@ -114,9 +114,12 @@ struct spec {
  * `disk-reserve`; also `repos`. A key given again replaces its value, but adds to a list. A list's
  * value is split at newlines if it has any, else at commas and spaces; the words `repo`,
  * `include`, `exclude`, `file` add one repo, allow, ignore or files item as it stands. Settings of
- * a repo (revision, type, allow …) speak for all repos. */
+ * a repo (revision, type, allow …) speak for all repos; `repos[1].path` speaks for the second of
+ * those named so far. */
 struct spec_flag {
     struct str key, value;
+    struct str origin;  /* what another system calls the place; empty: a flag */
+    bool       is_weak; /* below the spec file and HF_INIT_*, above HF_* */
 };
 
 /* Is it one? ERR_USAGE with the nearest known name if not. *is_switch: a bool, so that the flag may

@@ -9,8 +9,6 @@ const char *spec_place_text(const struct spec_place *place, char out[SPEC_PLACE_
 {
     if (place->layer == SPEC_FROM_DEFAULT)
         snprintf(out, SPEC_PLACE_TEXT, "default");
-    else if (place->layer == SPEC_FROM_FLAG)
-        snprintf(out, SPEC_PLACE_TEXT, "--%.80s", place->source);
     else if (place->line)
         snprintf(out, SPEC_PLACE_TEXT, "%.200s:%u:%u", place->source, place->line, place->column);
     else

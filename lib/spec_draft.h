@@ -12,6 +12,7 @@
 enum spec_layer { /* weakest first */
                   SPEC_FROM_DEFAULT,
                   SPEC_FROM_OFFICIAL, /* HF_*, proxies, JOB_COMPLETION_INDEX */
+                  SPEC_FROM_SYSTEM,   /* variables and files of another system, translated */
                   SPEC_FROM_FILE,
                   SPEC_FROM_VARIABLE, /* HF_INIT_* */
                   SPEC_FROM_FLAG,
@@ -19,7 +20,7 @@ enum spec_layer { /* weakest first */
 
 struct spec_place {
     enum spec_layer layer;
-    const char     *source;       /* a file, a variable, a flag without its dashes */
+    const char     *source;       /* a file, a variable, a flag */
     uint32_t        line, column; /* of a file; from 1 */
 };
 

@@ -117,16 +117,19 @@ static int take_list(struct spec_draft *d, const struct spec_setting *setting, s
     return 0;
 }
 
-/* One value for one row, wherever that row lives. */
-static int take_value(struct spec_draft *d, enum spec_scope scope, size_t row, struct str text,
-                      bool is_single, const struct spec_place *place)
+/* One value for one row, wherever that row lives. `repo`: for this one alone; NULL: for all. */
+static int take_value(struct spec_draft *d, enum spec_scope scope, size_t row,
+                      struct spec_repo *repo, struct str text, bool is_single,
+                      const struct spec_place *place)
 {
     size_t                     count;
     const struct spec_setting *setting = &spec_table(scope, &count)[row];
-    void                      *base = scope == SPEC_OF_RUN ? (void *)d->spec : (void *)&d->common;
-    struct spec_place         *slot = scope == SPEC_OF_RUN ? &d->place[row] : &d->common_place[row];
-    struct spec_scalar         value = {.text = text};
-    char                       where[SPEC_PLACE_TEXT];
+    void *base = scope == SPEC_OF_RUN ? (void *)d->spec : repo ? (void *)repo : (void *)&d->common;
+    struct spec_place *slot = scope == SPEC_OF_RUN ? &d->place[row]
+                              : repo               ? &repo->place[row]
+                                                   : &d->common_place[row];
+    struct spec_scalar value = {.text = text};
+    char               where[SPEC_PLACE_TEXT];
 
     if (is_list(setting)) {
         if (take_list(d, setting, text, is_single, base, place, slot->layer == place->layer))
@@ -221,7 +224,7 @@ static int take_variable(struct spec_draft *d, struct str name, struct str text)
     if (str_eq(name, STR("HF_INIT_REPOS")))
         return text.len ? take_repos(d, text, false, &place) : 0;
     if (find_variable(name, &scope, &row)) /* an empty one counts as unset */
-        return text.len ? take_value(d, scope, row, text, false, &place) : 0;
+        return text.len ? take_value(d, scope, row, NULL, text, false, &place) : 0;
     if (is_service_link(name) || is_of_env_file(name))
         return 0;
     return fail_variable(d, name);
@@ -306,40 +309,66 @@ static int fail_flag(struct str key, struct err *err)
     return err_set(err, ERR_USAGE, "unknown flag %s", shown);
 }
 
+/* "repos[1].path" is about the second repo: its number from 0, and the key within. False, and the
+ * key as it is, if it is about none in particular. */
+static bool cut_repo(struct str key, struct str *rest, uint64_t *index)
+{
+    ptrdiff_t end = str_find(key, STR("]."), 0);
+
+    *rest = key;
+    if (!str_has_prefix(key, STR("repos[")) || end < 0 ||
+        !str_to_u64(str_sub(key, 6, (size_t)end), index))
+        return false;
+    *rest = str_sub(key, (size_t)end + 2, key.len);
+    return true;
+}
+
 int spec_check_flag(struct str key, bool *is_switch, struct err *err)
 {
     enum spec_scope scope = SPEC_OF_RUN;
     size_t          row = 0, count;
-    bool            is_repos, is_single;
+    uint64_t        index;
+    bool            is_repos, is_single, is_of_one = cut_repo(key, &key, &index);
 
     if (str_eq(key, STR("token"))) {
         err_set(err, ERR_USAGE, "a token on the command line can be read by every process");
         return err_hint(err, "set HF_TOKEN, or give --token-file PATH");
     }
-    if (!find_flag(key, &scope, &row, &is_repos, &is_single))
+    if (!find_flag(key, &scope, &row, &is_repos, &is_single) ||
+        (is_of_one && (is_repos || scope != SPEC_OF_REPO)))
         return fail_flag(key, err);
     *is_switch = !is_repos && spec_table(scope, &count)[row].type == SPEC_BOOL;
     return 0;
 }
 
-int spec_take_flags(struct spec_draft *d)
+static int take_flag(struct spec_draft *d, const struct spec_flag *flag)
 {
-    for (size_t i = 0; i < d->source->flag_count; i++) {
-        const struct spec_flag *flag = &d->source->flag[i];
-        struct spec_place       place = {.layer = SPEC_FROM_FLAG};
-        enum spec_scope         scope = SPEC_OF_RUN;
-        size_t                  row = 0;
-        bool                    is_repos, is_single, is_switch;
-        int                     rc;
+    struct spec_place place = {.layer = flag->is_weak ? SPEC_FROM_SYSTEM : SPEC_FROM_FLAG};
+    enum spec_scope   scope = SPEC_OF_RUN;
+    size_t            row = 0;
+    struct spec_repo *repo = NULL;
+    struct str        key;
+    uint64_t          index;
+    bool              is_repos, is_single, is_switch;
 
-        if (spec_check_flag(flag->key, &is_switch, d->err))
-            return -1;
-        place.source = arena_strdup(d->arena, flag->key);
-        find_flag(flag->key, &scope, &row, &is_repos, &is_single);
-        rc = is_repos ? take_repos(d, flag->value, is_single, &place)
-                      : take_value(d, scope, row, flag->value, is_single, &place);
-        if (rc)
-            return -1;
+    if (spec_check_flag(flag->key, &is_switch, d->err))
+        return -1;
+    place.source = flag->origin.len ? arena_strdup(d->arena, flag->origin)
+                                    : arena_printf(d->arena, "--%.*s", STR_ARG(flag->key));
+    if (cut_repo(flag->key, &key, &index)) {
+        if (d->repos_place.layer != place.layer || index >= d->spec->repo_count)
+            return spec_fail(d, &place, "there is no such repo");
+        repo = &d->spec->repo[index];
     }
+    find_flag(key, &scope, &row, &is_repos, &is_single);
+    return is_repos ? take_repos(d, flag->value, is_single, &place)
+                    : take_value(d, scope, row, repo, flag->value, is_single, &place);
+}
+
+int spec_take_flags(struct spec_draft *d, bool weak)
+{
+    for (size_t i = 0; i < d->source->flag_count; i++)
+        if (d->source->flag[i].is_weak == weak && take_flag(d, &d->source->flag[i]))
+            return -1;
     return 0;
 }

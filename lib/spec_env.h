@@ -5,6 +5,6 @@
 #include "spec_draft.h"
 
 int spec_take_variables(struct spec_draft *d);
-int spec_take_flags(struct spec_draft *d);
+int spec_take_flags(struct spec_draft *d, bool weak); /* the weak ones, or the others */
 
 #endif

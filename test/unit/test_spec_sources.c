@@ -77,6 +77,81 @@ static void check_flag_names(void)
     CHECK(spec_check_flag(STR("id"), &is_switch, &f.err) == -1 && f.err.kind == ERR_USAGE);
 }
 
+/* What another system says: `weak` beside a flag of its own. */
+static int load_foreign(struct fixture *f, const char *yaml, const char *const *env,
+                        const struct spec_flag *flag, size_t count)
+{
+    struct spec_source source = {.env = env, .flag = flag, .flag_count = count};
+
+    source.file_text = yaml ? str_from(yaml) : (struct str){NULL, 0};
+    source.without_file = true;
+    f->err = (struct err){0};
+    return spec_load(&f->spec, &source, &f->err);
+}
+
+#define WEAK(k, v) {.key = STR(k), .value = STR(v), .origin = STR("MODEL"), .is_weak = true}
+#define FIRM(k, v) {.key = STR(k), .value = STR(v), .origin = STR("SRC")}
+
+static void check_other_systems(void)
+{
+    const struct spec_flag weak[] = {WEAK("endpoint", "https://weak"), WEAK("repo", "org/w"),
+                                     WEAK("target", "/w"), WEAK("revision", "w"),
+                                     WEAK("repos[0].allow", "a b\n")};
+    const struct spec_flag mixed[] = {WEAK("target", "/w"), FIRM("repo", "org/a@v1"),
+                                      FIRM("repo", "org/b"), FIRM("repos[1].path", "x y"),
+                                      FIRM("target", "/m")};
+    const struct spec_flag beyond[] = {FIRM("repo", "org/a"), FIRM("repos[1].path", "x")};
+    const struct spec_flag other[] = {FIRM("repo", "org/a"), WEAK("repos[0].path", "x")};
+    const struct spec_flag bad[] = {WEAK("repo", "org/a"), WEAK("verify", "maybe")};
+    struct fixture         f;
+    bool                   is_switch;
+
+    check_row("another system over official");
+    if (CHECK(load_foreign(&f, NULL, ENV("HF_ENDPOINT=https://official"), weak, 5) == 0)) {
+        CHECK_IS(f.spec.endpoint.item[0], "https://weak");
+        CHECK_IS(f.spec.repo[0].revision, "w");
+        CHECK_U64(f.spec.repo[0].allow.count, 1);
+    }
+    spec_release(&f.spec);
+    check_row("a file, and a variable, over another system");
+    if (CHECK(load_foreign(&f, "endpoint: https://file\n" HEAD, ENV("HF_INIT_TARGET=/v"), weak,
+                           5) == 0)) {
+        CHECK_IS(f.spec.endpoint.item[0], "https://file");
+        CHECK_IS(f.spec.target, "/v");
+        CHECK_U64(f.spec.repo_count, 1);
+        CHECK_IS(f.spec.repo[0].id, "org/a");
+        CHECK_IS(f.spec.repo[0].revision, "w"); /* which the file leaves open */
+    }
+    spec_release(&f.spec);
+    check_row("its arguments are flags, and may be about one repo");
+    if (CHECK(load_foreign(&f, NULL, ENV("HF_INIT_TARGET=/v", "HF_INIT_PATH=v"), mixed, 5) == 0)) {
+        CHECK_IS(f.spec.target, "/m");
+        CHECK_IS(f.spec.repo[0].revision, "v1");
+        CHECK_IS(f.spec.repo[0].path, "v");
+        CHECK_IS(f.spec.repo[1].path, "x y");
+    }
+    spec_release(&f.spec);
+    check_row("of a repo that is not there");
+    CHECK(load_foreign(&f, NULL, NULL, beyond, 2) == -1);
+    CHECK_STR(f.err.text, "SRC: there is no such repo");
+    spec_release(&f.spec);
+    CHECK(load_foreign(&f, NULL, NULL, other, 2) == -1);
+    CHECK_STR(f.err.text, "MODEL: there is no such repo");
+    spec_release(&f.spec);
+    check_row("a complaint names the place by its own name");
+    CHECK(load_foreign(&f, NULL, NULL, bad, 2) == -1);
+    CHECK_HAS(f.err.text, "MODEL: ");
+    spec_release(&f.spec);
+    check_row("keys about one repo");
+    CHECK(spec_check_flag(STR("repos[0].optional"), &is_switch, &f.err) == 0 && is_switch);
+    CHECK(spec_check_flag(STR("repos[0].target"), &is_switch, &f.err) == -1);
+    CHECK(spec_check_flag(STR("repos[0].repos"), &is_switch, &f.err) == -1);
+    CHECK(spec_check_flag(STR("repos[0].id"), &is_switch, &f.err) == -1);
+    CHECK(spec_check_flag(STR("repos[x].path"), &is_switch, &f.err) == -1);
+    CHECK(spec_check_flag(STR("repos[0]path"), &is_switch, &f.err) == -1);
+    check_row(NULL);
+}
+
 static void check_without_file(void)
 {
     struct fixture f;
@@ -519,6 +594,7 @@ int main(void)
 {
     check_precedence();
     check_flag_names();
+    check_other_systems();
     check_without_file();
     check_common();
     check_unknown_variables();
