@@ -14,7 +14,9 @@ static atomic_flag       has_begun = ATOMIC_FLAG_INIT;
 
 static bool leaves_message(const struct args *args)
 {
-    return !args->command || (args->command->id == COMMAND_RUN && !args->dry_run) ||
+    return !args->command ||
+           ((args->command->id == COMMAND_RUN || args->command->id == COMMAND_ADAPTER) &&
+            !args->dry_run) ||
            (args->command->id == COMMAND_VERIFY && args->repair);
 }
 

@@ -58,6 +58,14 @@ int app_load(struct app *app, unsigned as, hfinit_error *error)
         }
         return -1;
     }
+    if (args->ome_config && args->spec_file)
+        return args_usage(error, "leave one of them out",
+                          "--spec and --ome-config: only one can be the spec");
+    if (args->ome_config) {
+        if (adapter_take_file(app, "ome", args->ome_config, error))
+            return -1;
+        as |= HFINIT_WITHOUT_FILE;
+    }
     return hfinit_load_as(app->h, args->spec_file, env, as, error);
 }
 
@@ -124,6 +132,19 @@ void app_write_message(const char *path, const char *text)
     ignored = write(fd, text, strlen(text));
     (void)ignored;
     close(fd);
+}
+
+int app_run(struct app *app, bool refresh, hfinit_error *error)
+{
+    const char *path = hfinit_termination_path(app->h);
+    int         rc;
+
+    /* Who is killed says nothing; what an earlier run said must not stand there in its place. */
+    app_write_message(path, "");
+    signals_guard(app->signals, app->h, path);
+    rc = refresh ? hfinit_refresh(app->h, error) : hfinit_run(app->h, error);
+    signals_unguard(app->signals);
+    return rc;
 }
 
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error)

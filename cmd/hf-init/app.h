@@ -26,6 +26,8 @@ int app_fail(struct app *app, const hfinit_error *error);
 /* Writes a termination message. Kubernetes mounts the file; where it does not exist, nobody asked for
  * it. It is emptied first, so that nothing of an earlier message sticks. */
 void app_write_message(const char *path, const char *text);
+/* Runs the loaded spec; `refresh`: believing nothing that is there. 0 or -1. */
+int app_run(struct app *app, bool refresh, hfinit_error *error);
 /* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error);
 
@@ -54,6 +56,10 @@ int command_prune(struct app *app);
 int command_completion(struct app *app);
 int command_version(struct app *app);
 int command_help(struct app *app);
+int command_adapter(struct app *app);
+
+/* The settings of another system's file, by its name in adapters_table.c: `--ome-config FILE`. */
+int adapter_take_file(struct app *app, const char *name, const char *file, hfinit_error *error);
 
 /* The overview with which `hf-init --help` answers, and what to try with nothing configured. */
 void help_print_overview(void);

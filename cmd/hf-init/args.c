@@ -12,6 +12,8 @@ enum { WORD_MAX = 64 };
  * knows, because `hf` takes it. */
 const struct args_option args_options[] = {
     {"spec", "the spec, YAML or JSON", ARGS_FILE, ARGS_SETTINGS},
+    {"ome-config", "OME's file instead of a spec", ARGS_FILE, ARGS_OME},
+    {"exit-compat", "other systems' loaders: code 1 for every failure", ARGS_SWITCH, ARGS_COMPAT},
     {"repos", "ORG/NAME[@REVISION], several by commas", ARGS_VALUE, ARGS_SETTINGS},
     {"json", "print JSON", ARGS_SWITCH, ARGS_JSON},
     {"format", "plan: table, json or k8s", ARGS_WORD, ARGS_FORMAT},
@@ -193,6 +195,8 @@ static bool *our_switch(struct args *out, const char *name, size_t len)
         return &out->dry_run;
     if (is_named(name, len, "repair"))
         return &out->repair;
+    if (is_named(name, len, "exit-compat"))
+        return &out->exit_compat;
     if (is_named(name, len, "force-download"))
         return &out->force;
     return NULL;
@@ -202,6 +206,8 @@ static const char **our_text(struct args *out, const char *name, size_t len)
 {
     if (is_named(name, len, "spec"))
         return &out->spec_file;
+    if (is_named(name, len, "ome-config"))
+        return &out->ome_config;
     if (is_named(name, len, "timeout"))
         return &out->timeout;
     if (is_named(name, len, "file"))
@@ -255,9 +261,25 @@ static int read_long(struct reader *r, const char *name)
     return 0;
 }
 
+/* Kthena's short options: the rest of the word is the value, or the next word. */
+static const char *long_name(const struct command *command, char letter)
+{
+    static const char *const names[] = {"source", "output-dir", "max-workers", "config", NULL};
+    static const char        letters[] = "sowc";
+    const char              *at = letter ? strchr(letters, letter) : NULL;
+
+    return at && command && (command->takes & ARGS_LETTERS) ? names[at - letters] : NULL;
+}
+
 static int read_short(struct reader *r, const char *letters)
 {
     for (; *letters; letters++) {
+        const char *name = long_name(r->out->command, *letters);
+
+        if (name) {
+            add_setting(r, name, strlen(name), letters[1] ? letters : NULL);
+            return 0;
+        }
         switch (*letters) {
         case 'h': r->out->help = true; break;
         case 'q': r->out->quiet = true; break;
@@ -309,6 +331,10 @@ static int check_fit(const struct args *args, hfinit_error *error)
         return args_usage(error, hint, "hf-init %s has no --format", command->name);
     if (args->force && !(command->takes & ARGS_HF))
         return args_usage(error, hint, "hf-init %s has no --force-download", command->name);
+    if (args->exit_compat && !(command->takes & ARGS_COMPAT))
+        return args_usage(error, hint, "hf-init %s has no --exit-compat", command->name);
+    if (args->ome_config && !(command->takes & ARGS_OME))
+        return args_usage(error, hint, "hf-init %s has no --ome-config", command->name);
     if (args->repair && !(command->takes & ARGS_REPAIR))
         return args_usage(error, hint, "hf-init %s has no --repair", command->name);
     if (args->word_count && !(command->takes & ARGS_WORDS))
@@ -326,8 +352,16 @@ static void take_program_name(struct reader *r, const char *program)
     const char *slash = strrchr(program, '/');
     const char *name = slash ? slash + 1 : program;
 
-    if (strcmp(name, "storage-initializer") == 0)
-        r->out->command = args_find_command(r->commands, name);
+    static const char *const names[][2] = {
+        /* program, command */
+        {"storage-initializer", "storage-initializer"},
+        {"load", "load"},
+        {"aibrix_download", "aibrix"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i][0]) == 0)
+            r->out->command = args_find_command(r->commands, names[i][1]);
 }
 
 int args_parse(struct args *out, const struct command *commands, int argc, char *const *argv,

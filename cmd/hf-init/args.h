@@ -23,7 +23,8 @@ enum command_id {
     COMMAND_COMPLETION,
     COMMAND_VERSION,
     COMMAND_HELP,
-    COMMAND_LATER, /* promised, but not in this version */
+    COMMAND_ADAPTER, /* another system's loader */
+    COMMAND_LATER,   /* promised, but not in this version */
 };
 
 enum {
@@ -34,7 +35,10 @@ enum {
     ARGS_WAIT = 16,
     ARGS_REPAIR = 32,
     ARGS_HF = 64,
-    ARGS_FORMAT = 128
+    ARGS_FORMAT = 128,
+    ARGS_COMPAT = 256,   /* --exit-compat */
+    ARGS_OME = 512,      /* --ome-config */
+    ARGS_LETTERS = 1024, /* -s -o -w -c, with values */
 };
 
 struct command {
@@ -54,7 +58,8 @@ struct args {
     const struct command *command;    /* NULL only if the word for it was unknown */
     bool                  by_default; /* no word said which */
     const char           *spec_file;  /* NULL: look it up */
-    bool                  help, quiet, verbose, json, dry_run, repair, force;
+    bool                  help, quiet, verbose, json, dry_run, repair, force, exit_compat;
+    const char           *ome_config;     /* NULL: not given */
     const char           *timeout, *file; /* of wait; NULL: not given */
     const char           *format;         /* of plan; NULL: not given */
     struct args_setting  *setting;        /* owned array */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapters.h"
 #include "app.h"
 
 #define COMMON_OPTIONS                                  \
@@ -12,6 +13,7 @@
 #define SPEC_OPTIONS                                                                           \
     "  --spec FILE          the spec, YAML or JSON; - is standard input. Else HF_INIT_SPEC,\n" \
     "                       HF_INIT_SPEC_YAML, /etc/hf-init/spec.yaml\n"                       \
+    "  --ome-config FILE    OME's file instead of a spec: docs/adapters.md\n"                  \
     "  --NAME VALUE         any setting of the spec, its path with dashes:\n"                  \
     "                       disk.reserve is --disk-reserve, or HF_INIT_DISK_RESERVE\n"
 
@@ -208,7 +210,11 @@ static const char help_help[] = "Usage: hf-init help [COMMAND]\n"
 
 static const char later_help[] = "This command is not in this version yet.\n";
 
-enum { WISH = ARGS_SETTINGS, SHOW = ARGS_SETTINGS | ARGS_JSON };
+enum {
+    WISH = ARGS_SETTINGS | ARGS_OME,
+    SHOW = WISH | ARGS_JSON,
+    LOAD = ARGS_SETTINGS | ARGS_COMPAT | ARGS_DRY_RUN
+};
 
 const struct command app_commands[] = {
     {"run", COMMAND_RUN, WISH | ARGS_DRY_RUN, "make the volume match the spec; the default",
@@ -217,7 +223,7 @@ const struct command app_commands[] = {
      "print what a run would fetch and whether it fits", plan_help},
     {"validate", COMMAND_VALIDATE, WISH, "check the spec without network", validate_help},
     {"status", COMMAND_STATUS, SHOW, "how far the run on a volume is; an exec probe", status_help},
-    {"download", COMMAND_DOWNLOAD, SHOW | ARGS_WORDS | ARGS_DRY_RUN | ARGS_HF,
+    {"download", COMMAND_DOWNLOAD, ARGS_SETTINGS | ARGS_JSON | ARGS_WORDS | ARGS_DRY_RUN | ARGS_HF,
      "fetch one repo, as hf download does", download_help},
     {"ls", COMMAND_LS, SHOW | ARGS_WORDS, "list the files of a repo", ls_help},
     {"wait", COMMAND_WAIT, WISH | ARGS_WAIT, "block until the volume is complete", wait_help},
@@ -229,7 +235,11 @@ const struct command app_commands[] = {
      completion_help},
     {"version", COMMAND_VERSION, ARGS_JSON, "version, libraries, date of the roots", version_help},
     {"help", COMMAND_HELP, ARGS_WORDS, "this overview, or the help of a command", help_help},
-    {"storage-initializer", COMMAND_LATER, 0, NULL, later_help},
+    {"storage-initializer", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, storage_initializer_help},
+    {"load", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, load_help},
+    {"llmaz", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, llmaz_help},
+    {"aibrix", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, aibrix_help},
+    {"kthena", COMMAND_ADAPTER, LOAD | ARGS_WORDS | ARGS_LETTERS, NULL, kthena_help},
     {NULL, COMMAND_LATER, 0, NULL, NULL},
 };
 
@@ -241,7 +251,11 @@ void help_print_overview(void)
     for (size_t i = 0; app_commands[i].name; i++)
         if (app_commands[i].summary)
             printf("  %-10s %s\n", app_commands[i].name, app_commands[i].summary);
-    fputs("\n"
+    fputs("\nIn place of other systems' loaders:", stdout);
+    for (size_t i = 0; app_commands[i].name; i++)
+        if (app_commands[i].id == COMMAND_ADAPTER)
+            printf(" %s", app_commands[i].name);
+    fputs("\n\n"
           "Try it:\n"
           "  hf-init plan --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"
           "  hf-init run --repos Qwen/Qwen2.5-0.5B-Instruct --target ./models\n"

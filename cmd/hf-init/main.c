@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 
 #include "app.h"
 #include "sandbox.h"
+#include "shims.h"
 
 /* Started with a standard descriptor closed, the first file opened would get its number, and log
  * lines would end up in a model. Without /dev, an unwritable descriptor does as well. */
@@ -33,6 +35,16 @@ static void keep_memory_private(void)
 #ifndef __SANITIZE_ADDRESS__ /* its leak check attaches to the process */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+/* A failure may come before the environment is read. */
+static void tell_where_to_tell(hfinit *h)
+{
+    static const char name[] = "HF_INIT_TERMINATION_MESSAGE";
+    const char       *path = getenv(name);
+
+    if (path && path[0])
+        hfinit_set_from(h, name, true, "termination-message", path, NULL);
 }
 
 static int answer_later(struct app *app)
@@ -64,6 +76,7 @@ static int dispatch(struct app *app)
     case COMMAND_COMPLETION: return command_completion(app);
     case COMMAND_VERSION: return command_version(app);
     case COMMAND_HELP: return command_help(app);
+    case COMMAND_ADAPTER: return command_adapter(app);
     case COMMAND_LATER: break;
     }
     return answer_later(app);
@@ -90,12 +103,15 @@ int main(int argc, char **argv)
     int            code;
 
     occupy_standard_descriptors();
+    if (argc > 0 && shim_run(argc, argv, &code))
+        return code;
     abort_watch(&app);
     signals_start(&signals);
     keep_memory_private();
     raise_descriptor_limit();
     console_init(&console, STDERR_FILENO);
     app.h = hfinit_new();
+    tell_where_to_tell(app.h);
     hfinit_set_log(app.h, console_log, &console);
     hfinit_set_terminal(app.h, console.is_terminal);
     if (console.bars.is_on)
@@ -104,13 +120,16 @@ int main(int argc, char **argv)
 
     if (args_parse(&args, app_commands, argc, argv, &error) == 0)
         code = dispatch(&app);
-    else if (!args.command || args.command->id == COMMAND_RUN)
+    else if (!args.command || args.command->id == COMMAND_RUN ||
+             args.command->id == COMMAND_ADAPTER)
         code = app_finish_run(&app, true, &error); /* a pod with a slip in its args: say it there */
     else
         code = app_fail(&app, &error);
 
     if (console_finish_stdout(&error) != 0 && code == 0)
         code = app_fail(&app, &error);
+    if (args.exit_compat && code != 0)
+        code = 1;
     args_release(&args);
     hfinit_free(app.h);
     bars_release(&console.bars);

@@ -8,7 +8,7 @@
 /* Nothing at all to do is what a person meets who tries the binary for the first time. */
 static bool is_unconfigured(const struct args *args, const hfinit_error *error)
 {
-    return !args->spec_file && !args->setting_count && app_is_usage(error);
+    return !args->spec_file && !args->ome_config && !args->setting_count && app_is_usage(error);
 }
 
 int command_run(struct app *app)
@@ -21,11 +21,7 @@ int command_run(struct app *app)
             help_print_hint(app->console);
         return app_finish_run(app, true, &error);
     }
-    /* Who is killed says nothing; what an earlier run said must not stand there in its place. */
-    app_write_message(hfinit_termination_path(app->h), "");
-    signals_guard(app->signals, app->h, hfinit_termination_path(app->h));
-    failed = hfinit_run(app->h, &error) != 0;
-    signals_unguard(app->signals);
+    failed = app_run(app, false, &error) != 0;
     return app_finish_run(app, failed, &error);
 }
 

@@ -12,7 +12,8 @@ static const struct command commands[] = {
     {"status", COMMAND_STATUS, ARGS_SETTINGS | ARGS_JSON, "", ""},
     {"version", COMMAND_VERSION, ARGS_JSON, "", ""},
     {"help", COMMAND_HELP, ARGS_WORDS, "", ""},
-    {"storage-initializer", COMMAND_LATER, 0, NULL, ""},
+    {"storage-initializer", COMMAND_ADAPTER, ARGS_WORDS | ARGS_COMPAT, NULL, ""},
+    {"kthena", COMMAND_ADAPTER, ARGS_SETTINGS | ARGS_LETTERS, NULL, ""},
     {NULL, COMMAND_LATER, 0, NULL, NULL},
 };
 
