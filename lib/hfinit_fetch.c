@@ -50,7 +50,8 @@ size_t hfinit_name_by_repo(hfinit *h, struct spec_flag *flag, size_t count)
         if (repo.len == 0 && is_key(&flag[i], repo_keys))
             repo = flag[i].value;
     }
-    flag[count] = (struct spec_flag){STR("name"), str_from(name_of(&h->wish, repo))};
+    flag[count] =
+        (struct spec_flag){.key = STR("name"), .value = str_from(name_of(&h->wish, repo))};
     return 1;
 }
 
@@ -67,7 +68,8 @@ static void add(struct flags *f, const char *key, const char *value)
     if (!value)
         return;
     f->flag = mem_resize(f->flag, f->count + 1, sizeof(*f->flag));
-    f->flag[f->count++] = (struct spec_flag){str_from(key), arena_str(f->arena, str_from(value))};
+    f->flag[f->count++] =
+        (struct spec_flag){.key = str_from(key), .value = arena_str(f->arena, str_from(value))};
 }
 
 static void add_list(struct flags *f, const char *key, const char *const *item)

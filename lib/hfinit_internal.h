@@ -29,7 +29,7 @@ struct hfinit {
     hfinit_transport_fn *on_request; /* NULL: the network */
     void                *on_request_user;
     pthread_mutex_t      transport_lock; /* requests come one at a time */
-    bool                 is_verifying; /* all that there is to do is to hash */
+    bool                 is_verifying;   /* all that there is to do is to hash */
     struct clock         clock;
     struct snapshot     *snapshot;
     _Atomic int          stop;

@@ -315,7 +315,7 @@ static int check_fit(const struct args *args, hfinit_error *error)
     const struct command *command = args->command;
     char                  hint[80];
 
-    if (args->help || command->id == COMMAND_LATER)
+    if (args->help)
         return 0;
     snprintf(hint, sizeof(hint), "see hf-init %s --help", command->name);
     if (args->json && !(command->takes & ARGS_JSON) &&

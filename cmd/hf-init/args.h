@@ -24,7 +24,6 @@ enum command_id {
     COMMAND_VERSION,
     COMMAND_HELP,
     COMMAND_ADAPTER, /* another system's loader */
-    COMMAND_LATER,   /* promised, but not in this version */
 };
 
 enum {

@@ -208,8 +208,6 @@ static const char help_help[] = "Usage: hf-init help [COMMAND]\n"
                                 "  hf-init help\n"
                                 "  hf-init help plan\n";
 
-static const char later_help[] = "This command is not in this version yet.\n";
-
 enum {
     WISH = ARGS_SETTINGS | ARGS_OME,
     SHOW = WISH | ARGS_JSON,
@@ -240,7 +238,7 @@ const struct command app_commands[] = {
     {"llmaz", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, llmaz_help},
     {"aibrix", COMMAND_ADAPTER, LOAD | ARGS_WORDS, NULL, aibrix_help},
     {"kthena", COMMAND_ADAPTER, LOAD | ARGS_WORDS | ARGS_LETTERS, NULL, kthena_help},
-    {NULL, COMMAND_LATER, 0, NULL, NULL},
+    {NULL, COMMAND_RUN, 0, NULL, NULL},
 };
 
 void help_print_overview(void)

@@ -47,16 +47,6 @@ static void tell_where_to_tell(hfinit *h)
         hfinit_set_from(h, name, true, "termination-message", path, NULL);
 }
 
-static int answer_later(struct app *app)
-{
-    hfinit_error error;
-
-    args_usage(&error, "hf-init --help lists what it can do",
-               "hf-init %s is not in this version (%s) yet", app->args->command->name,
-               hfinit_version());
-    return app_fail(app, &error);
-}
-
 static int dispatch(struct app *app)
 {
     const struct args *args = app->args;
@@ -77,9 +67,8 @@ static int dispatch(struct app *app)
     case COMMAND_VERSION: return command_version(app);
     case COMMAND_HELP: return command_help(app);
     case COMMAND_ADAPTER: return command_adapter(app);
-    case COMMAND_LATER: break;
     }
-    return answer_later(app);
+    abort(); /* no other is in the table */
 }
 
 /* Connections and partials take descriptors; the soft limit is low for the sake of select(). */

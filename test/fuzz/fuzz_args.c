@@ -14,7 +14,7 @@ static const struct command commands[] = {
     {"help", COMMAND_HELP, ARGS_WORDS, "", ""},
     {"storage-initializer", COMMAND_ADAPTER, ARGS_WORDS | ARGS_COMPAT, NULL, ""},
     {"kthena", COMMAND_ADAPTER, ARGS_SETTINGS | ARGS_LETTERS, NULL, ""},
-    {NULL, COMMAND_LATER, 0, NULL, NULL},
+    {NULL, COMMAND_RUN, 0, NULL, NULL},
 };
 
 struct line {

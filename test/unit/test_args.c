@@ -16,7 +16,7 @@ static const struct command commands[] = {
     {"storage-initializer", COMMAND_ADAPTER, ARGS_WORDS | ARGS_COMPAT, NULL, ""},
     {"load", COMMAND_ADAPTER, ARGS_WORDS, NULL, ""},
     {"kthena", COMMAND_ADAPTER, ARGS_SETTINGS | ARGS_LETTERS, NULL, ""},
-    {NULL, COMMAND_LATER, 0, NULL, NULL},
+    {NULL, COMMAND_RUN, 0, NULL, NULL},
 };
 
 /* What was understood, as one text, or "usage: message | hint". */
