@@ -271,6 +271,7 @@ static const struct {
     {"a broken server", "/tree/", 503, NULL, NULL, "", 0, HFINIT_ERR_SERVER, 32, true},
     {"no JSON", "/revision/", 200, NULL, NULL, "nonsense", 0, HFINIT_ERR_BAD_ANSWER, 32, true},
     {"a page of a proxy", "/revision/", 200, "Content-Type", "text/html", "<html>", 0, HFINIT_ERR_PROXY, 32, true},
+    {"a listing that is cut", "/tree/", 200, "Content-Length", "99", "[]", 0, HFINIT_ERR_UNREACHABLE, 30, true},
     {"no status", "/revision/", 9, NULL, NULL, "", 0, HFINIT_ERR_BAD_ANSWER, 32, true},
     {"a redirect to elsewhere", "/revision/", 302, "Location", "http://169.254.0.1/", "", 0, HFINIT_ERR_BAD_ANSWER, 32, true},
     {"no name", "/revision/", 0, NULL, NULL, NULL, HFINIT_ERR_DNS, HFINIT_ERR_DNS, 30, true},
@@ -294,6 +295,8 @@ static void check_failure(const hfinit_error *error, size_t i)
         CHECK_STR(error->request_id, "req-1");
         CHECK_HAS(error->url, "https://hub.test/api/models/acme/tiny/");
     }
+    if (failures[i].status == 9)
+        CHECK_HAS(error->message, "the transport gave 9");
     if (error->code == HFINIT_ERR_RATE_LIMITED)
         CHECK_U64(error->retry_after_ms, 7000);
     CHECK(!strstr(error->message, "hf_secret") && !strstr(error->hint, "hf_secret"));
