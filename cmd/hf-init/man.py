@@ -38,12 +38,12 @@ def tagged(items):
 
 def part(text):
     """One part of a help text: a paragraph, or a list with a heading."""
-    lines = text.splitlines()
-    if lines[0] == "Options:":
-        return ".PP\nOptions:\n" + tagged(listed(lines[1:]))
-    if lines[0] == "Examples:":
-        return ".PP\nExamples:\n.PP\n.EX\n" + "\n".join(roff("  " + line.strip()) for line in lines[1:]) + "\n.EE"
-    return ".PP\n" + prose(lines)
+    head, *lines = text.splitlines()
+    if head == "Examples:":
+        return ".PP\nExamples:\n.PP\n.EX\n" + "\n".join(roff("  " + line.strip()) for line in lines) + "\n.EE"
+    if lines and head.endswith(":") and all(line.startswith("  ") for line in lines):
+        return f".PP\n{roff(head)}\n" + tagged(listed(lines))
+    return ".PP\n" + prose([head, *lines])
 
 
 def main():
