@@ -15,7 +15,8 @@ from standin import lfs, xet
 PAGES = sorted(p for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("test/**/*.md")))
 MAKE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"(?m)^([a-z]+):(?!=)", MAKE))
-ELSEWHERE = {"cd", "curl", "git", "man", "python3"}            # words of other people; looked at by those who type them
+# Programs of other people, which need a cluster, a registry or a network: looked at by those who type them.
+ELSEWHERE = {"cd", "cc", "cosign", "curl", "docker", "git", "helm", "man", "pkg-config", "podman", "python3"}
 HUB = ["Qwen/Qwen2.5-0.5B-Instruct", "Qwen/Qwen2.5-7B-Instruct"]
 SPEC = {"target": "models", "disk": {"reserve": 0}, "terminationMessage": "", "repos": [{"id": HUB[0], "path": "qwen"}]}
 KUBECTL = """#!/bin/sh
