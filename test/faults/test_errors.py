@@ -1,7 +1,7 @@
 """Every reason there is: how it comes about, what is said of it, and that docs/errors.md shows it as it is said.
 
-Each row provokes its reason in the plainest way, at level debug and with a token, and compares the last line of the log with
-the example in docs/errors.md; names of this machine are replaced by those of a pod first. After a change of words,
+Each row provokes its reason in the plainest way, at level debug and with a token, and compares the last line of the log
+with the example in docs/errors.md; names of this machine are replaced by those of a pod first. After a change of words,
 HF_INIT_WRITE_DOCS=1 writes the examples anew, one process at a time (pytest -n 0)."""
 import json
 import os
@@ -64,7 +64,8 @@ def world(request, tmp_path):
 
 
 def traced(function):
-    return pytest.mark.skipif(not shutil.which("strace") or "asan" in BIN, reason="needs strace, and no loader to break")(function)
+    skip = pytest.mark.skipif(not shutil.which("strace") or "asan" in BIN, reason="needs strace, and no loader to break")
+    return skip(function)
 
 
 # One function per reason, named by it.
@@ -74,7 +75,8 @@ def Internal(w):
     run, token = w.request.getfixturevalue("run"), {"HF_TOKEN": w.hub.token}
     assert run(w.spec(target=str(w.folder / "counted")), bin=SEAMS, HF_SEAM_COUNT=w.folder / "count", **token).code == 0
     half = int.from_bytes((w.folder / "count").read_bytes(), sys.byteorder) // 2
-    return run(w.spec(), bin=SEAMS, HF_SEAM_ALLOC=f"{half}+", HF_INIT_TERMINATION_MESSAGE=w.folder / "termination", **token)
+    return run(w.spec(), bin=SEAMS, HF_SEAM_ALLOC=f"{half}+", **token,
+               HF_INIT_TERMINATION_MESSAGE=w.folder / "termination")
 
 
 def Usage(w):
@@ -83,7 +85,8 @@ def Usage(w):
 
 def SpecInvalid(w):
     path = w.folder / "spec-0.yaml"
-    path.write_text(f"target: {w.target}\nterminationMessage: {w.folder}/termination\nrepos:\n  - id: {REPO}\n    revison: v1.0\n")
+    path.write_text(f"target: {w.target}\nterminationMessage: {w.folder}/termination\n"
+                    f"repos:\n  - id: {REPO}\n    revison: v1.0\n")
     (w.folder / "termination").touch()
     return w.request.getfixturevalue("run")(None, "--spec", str(path), HF_TOKEN=w.hub.token)
 
@@ -321,7 +324,8 @@ def test_every_reason_has_a_row_here_and_a_section_in_the_page():
         assert len(section.text.split()) > 12, f"{reason}: what does it mean, and what is to be done?"
 
 
-@pytest.mark.parametrize("reason", [pytest.param(r, marks=getattr(f, "pytestmark", ())) for r, f in SCENARIOS.items() if f])
+@pytest.mark.parametrize("reason", [pytest.param(reason, marks=getattr(row, "pytestmark", ()))
+                                    for reason, row in SCENARIOS.items() if row])
 def test_the_reason_is_given_with_place_cause_and_next_step(world, reason, tmp_path, message):
     result = SCENARIOS[reason](world)
     assert result.code == EXIT[reason], result

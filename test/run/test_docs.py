@@ -1,5 +1,5 @@
-"""What the pages say is true: links lead somewhere, commands run as they are printed, examples are valid, generated pages
-are current. Nothing leaves this machine: the Hub of the examples is the stand-in."""
+"""What the pages say is true: links lead somewhere, commands run as they are printed, examples are valid, what is
+generated is current. Nothing leaves this machine: the Hub of the examples is the stand-in."""
 import json
 import os
 import re
@@ -12,7 +12,7 @@ import yaml
 from conftest import BIN, ROOT
 from standin import lfs, xet
 
-PAGES = sorted(p for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("test/**/*.md")))
+PAGES = sorted(p for where in ("*.md", "docs/**/*.md", "bench/*.md", "test/**/*.md") for p in ROOT.glob(where))
 MAKE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"(?m)^([a-z]+):(?!=)", MAKE))
 # Programs of other people, which need a cluster, a registry or a network: looked at by those who type them.
@@ -27,6 +27,10 @@ shift 2
 export HF_INIT_SPEC=etc/hf-init/spec.yaml
 exec "$command" "$@"
 """
+
+
+def told(*words):
+    return subprocess.run([BIN, *words], capture_output=True, text=True, check=True).stdout
 
 
 def name(page):
@@ -93,9 +97,9 @@ def printed_commands():
 
 
 def examples():
-    overview = subprocess.run([BIN, "--help"], capture_output=True, text=True, check=True).stdout
+    overview = told("--help")
     for command in re.findall(r"(?m)^  (\S+) ", overview.split("Commands:")[1].split("\n\n")[0]):
-        text = subprocess.run([BIN, command, "--help"], capture_output=True, text=True, check=True).stdout
+        text = told(command, "--help")
         for line in re.findall(r"(?m)^  (\S.*)$", text.partition("Examples:")[2].split("\n\n")[0]):
             yield pytest.param(line, id=f"{command}: {line[:60]}")
     for line in re.findall(r"(?m)^  (\S.*)$", overview.partition("Try it:")[2].split("\n\n")[0]):
@@ -104,10 +108,11 @@ def examples():
 
 @pytest.fixture
 def shell(tmp_path, hub):
-    """shell(line) types it where hf-init is installed, spec.yaml is there and what it asks for has been fetched. Paths from
-    the root begin in a folder of the test."""
+    """shell(line) types it where hf-init is installed, spec.yaml is there and what it asks for has been fetched. Paths
+    from the root begin in a folder of the test."""
     for repo in HUB:
-        hub.model(repo, {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": xet(300_000), "original/w.bin": lfs(9)})
+        hub.model(repo, {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": xet(300_000),
+                         "original/w.bin": lfs(9)})
     for folder in ("bin", "build", "etc/hf-init", "home/.config/fish/completions"):
         (tmp_path / folder).mkdir(parents=True)
     for link in ("bin/hf-init", "bin/hf", "build/hf-init", "hf-init"):
@@ -124,8 +129,9 @@ def shell(tmp_path, hub):
         return subprocess.run(["bash", "-c", rooted], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60,
                               stdin=subprocess.DEVNULL)
 
-    done = type_it("hf-init run --spec spec.yaml")
-    assert done.returncode == 0, done.stderr
+    for line in ("hf-init run --spec spec.yaml", f"hf-init download {HUB[0]}"):
+        done = type_it(line)
+        assert done.returncode == 0, done.stderr
     return type_it
 
 
@@ -185,7 +191,7 @@ def test_the_reference_of_the_spec_is_current():
 
 
 def test_every_flag_of_the_reference_is_known_to_the_program():
-    known = subprocess.run([BIN, "completion", "bash"], capture_output=True, text=True, check=True).stdout.replace("'", " ").split()
+    known = told("completion", "bash").replace("'", " ").split()
     flags = re.findall(r"`(--[a-z-]+)` · `(HF_INIT_\w+)`", (ROOT / "docs" / "spec.md").read_text())
     assert len(flags) > 40 and [f for f, _ in flags if f not in known] == []
     assert [v for f, v in flags if v != "HF_INIT_" + f[2:].replace("-", "_").upper()] == []
@@ -238,11 +244,12 @@ def test_the_manual_is_clean(manual):
 
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
 def test_the_manual_holds_what_help_says(manual):
-    shown = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=200", manual], capture_output=True, text=True, check=True).stdout
+    mandoc = ["mandoc", "-T", "utf8", "-O", "width=200", manual]
+    shown = subprocess.run(mandoc, capture_output=True, text=True, check=True).stdout
     shown = " ".join(re.sub(".\b", "", shown).split())
-    overview = subprocess.run([BIN, "--help"], capture_output=True, text=True, check=True).stdout
+    overview = told("--help")
     for command in re.findall(r"(?m)^  (\S+) ", overview.split("Commands:")[1].split("\n\n")[0]):
-        text = subprocess.run([BIN, command, "--help"], capture_output=True, text=True, check=True).stdout
+        text = told(command, "--help")
         for line in text.replace("Usage: ", "").splitlines():
             for piece in re.split("  +", line.strip()):
                 assert " ".join(piece.split()).removeprefix("Exit codes: ") in shown, piece

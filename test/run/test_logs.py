@@ -1,4 +1,4 @@
-"""What the log of a run tells whoever collects it, and what the lines say while a run waits. Waits pass in virtual time."""
+"""What the log of a run tells whoever collects it, and what is said while a run waits. Waits pass in virtual time."""
 import re
 
 from standin import lfs
@@ -26,7 +26,8 @@ def beats(result):
 
 def test_the_first_line_has_what_was_set_and_nothing_of_the_defaults(run, hub):
     tiny(hub)
-    result = run({"repos": [{"id": "acme/tiny", "allow": ["*.json", "w.bin"]}]}, "--bandwidth", "200MiB/s", HF_TOKEN=hub.token)
+    result = run({"repos": [{"id": "acme/tiny", "allow": ["*.json", "w.bin"]}]}, "--bandwidth", "200MiB/s",
+                 HF_TOKEN=hub.token)
     first = result.lines[0]
     assert first["msg"] == "start" and first["token"] == "HF_TOKEN" and first["endpoint"] == hub.endpoint
     settings = dict(setting.split("=", 1) for setting in re.split(r", (?=[a-zA-Z.\[\]0-9]+=)", first["settings"]))
@@ -107,8 +108,8 @@ def test_who_waits_out_a_429_says_for_whom_and_until_when(virtual, hub):
     waiting = [m for m in beats(result) if "rate limit" in m]
     assert len(waiting) >= 4
     for message in waiting:
-        assert re.fullmatch(r"resolving for .*; waiting for the rate limit of 127\.0\.0\.1 until [\d:]{8} UTC \(in \d+m?\d*.*\)",
-                            message), message
+        assert re.fullmatch(r"resolving for .*; waiting for the rate limit of 127\.0\.0\.1 "
+                            r"until [\d:]{8} UTC \(in [\dms ]+\)", message), message
 
 
 def test_a_wait_that_is_over_is_not_told_any_more(virtual, hub):
