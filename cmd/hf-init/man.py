@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """man.py BINARY DATE: prints hf-init(1), made of what BINARY says of itself.
 
-The texts are those of help.c, by way of --help; the settings are the table's, by way of `validate -v` and the completion.
+The texts are those of help.c, by way of --help; the settings are the table's, by way of `validate -v` and completion.
 Nothing is written here but the headings, so that manual and --help cannot differ."""
 import re
 import subprocess
@@ -17,7 +17,8 @@ def roff(text):
 
 def prose(lines):
     """A paragraph, in lines short enough for everybody."""
-    return "\n".join(roff(line) for line in textwrap.wrap(" ".join(lines), 70, break_long_words=False, break_on_hyphens=False))
+    short = textwrap.wrap(" ".join(lines), 70, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(roff(line) for line in short)
 
 
 def listed(lines, lead=2):
@@ -58,7 +59,8 @@ def main():
     commands = dict(line.split(None, 1) for line in summary)
     helps = {command: said(command, "--help").strip().split("\n\n") for command in commands}
     ends, = [p for p in helps["run"] if p.startswith("Exit codes:")]
-    meaning = dict(re.findall(r"(?m)^complete -c hf-init -l (\S+) .*?-d '((?:[^']|'\\'')*)'", said("completion", "fish")))
+    described = r"(?m)^complete -c hf-init -l (\S+) .*?-d '((?:[^']|'\\'')*)'"
+    meaning = dict(re.findall(described, said("completion", "fish")))
 
     title = overview[0].split(" ", 2)
     print(f'.TH HF\\-INIT 1 {date} "hf\\-init {version}"')
@@ -75,15 +77,16 @@ def main():
         for text in rest:
             print(part(text))
     print(".SH SETTINGS")
-    print(prose(["Each is a key of the spec file, a variable and an option: disk.reserve in the file is HF_INIT_DISK_RESERVE "
-                 "and --disk-reserve. Those of a repo, given as variable or option, speak for every repo."]))
+    print(prose(["Each is a key of the spec file, a variable and an option: disk.reserve in the file is "
+                 "HF_INIT_DISK_RESERVE and --disk-reserve. Those of a repo, given as variable or option, speak for every repo."]))
     for row in said("validate", "-v", "--repos", "ORG/NAME", "--target", "DIR").splitlines()[1:]:
         setting, *_, value = re.split("  +", row.strip())
         flag = re.sub("([A-Z])", r"-\1", setting.removeprefix("repos[0].")).replace(".", "-").lower()
         if flag not in meaning:
             continue
         default = f" Default: {value}." if value not in ("-", "ORG/NAME", "DIR") and " default " in row else ""
-        print(tagged([(setting.replace("[0]", "[]"), [meaning[flag].replace("'\\''", "'").rstrip(".") + "." + default])]))
+        text = meaning[flag].replace("'\\''", "'").rstrip(".") + "." + default
+        print(tagged([(setting.replace("[0]", "[]"), [text])]))
     print(".SH EXIT STATUS\n" + prose([ends.removeprefix("Exit codes: ")]))
 
 

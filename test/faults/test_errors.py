@@ -64,7 +64,7 @@ def world(request, tmp_path):
 
 
 def traced(function):
-    skip = pytest.mark.skipif(not shutil.which("strace") or "asan" in BIN, reason="needs strace, and no loader to break")
+    skip = pytest.mark.skipif(not shutil.which("strace") or "asan" in BIN, reason="needs strace, no loader to break")
     return skip(function)
 
 
