@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "uri.h"
+
 static bool names_setting(const struct args *args, const char *key)
 {
     for (size_t i = 0; i < args->setting_count; i++)
@@ -69,41 +71,20 @@ int app_load(struct app *app, unsigned as, hfinit_error *error)
     return hfinit_load_as(app->h, args->spec_file, env, as, error);
 }
 
-/* How much of "refs/pr/7/config.json" is the revision? */
-static const char *end_of_revision(const char *at)
-{
-    static const char *const with_slashes[] = {"refs/pr/", "refs/convert/", NULL};
-
-    for (size_t i = 0; with_slashes[i]; i++)
-        if (strncmp(at, with_slashes[i], strlen(with_slashes[i])) == 0)
-            at += strlen(with_slashes[i]);
-    return strchrnul(at, '/');
-}
-
 int app_cut_uri(const char *uri, char *repo, size_t size, const char **file, hfinit_error *error)
 {
     static const char hint[] = "write hf://[datasets/|spaces/]ORG/NAME[@REVISION][/FILE]";
-    const char       *rest = uri + strlen("hf://"), *end = rest;
-    bool has_type = strncmp(rest, "models/", 7) == 0 || strncmp(rest, "datasets/", 9) == 0 ||
-                    strncmp(rest, "spaces/", 7) == 0;
+    const char       *rest = uri + strlen("hf://");
+    const size_t      scheme = strlen("hf://");
 
     if (strncmp(rest, "buckets/", 8) == 0)
         return args_usage(error, hint, "%.80s: buckets are not repos, and cannot be fetched", uri);
-    if (has_type)
-        end = strchr(end, '/') + 1;
-    end = strchrnul(end, '/');
-    if (*end) /* ORG; then NAME, to its end or the revision's */
-        end += 1 + strcspn(end + 1, "/@");
-    if (*end == '@')
-        end = end_of_revision(end + 1);
-    if ((size_t)(end - uri) >= size)
+    if (uri_split(rest, repo, size - scheme, file))
         return args_usage(error, hint, "\"%.80s…\" is no repo", uri);
-    if (strncmp(rest, "models/", 7) == 0)
-        rest += 7;
-    if (memchr(uri, '%', (size_t)(end - uri))) /* the library decodes it, but in this form alone */
-        rest = uri;
-    snprintf(repo, size, "%.*s", (int)(end - rest), rest);
-    *file = *end && end[1] ? end + 1 : NULL;
+    if (strchr(repo, '%')) { /* the library decodes it, but in this form alone */
+        memmove(repo + scheme, repo, strlen(repo) + 1);
+        memcpy(repo, uri, scheme);
+    }
     return 0;
 }
 
