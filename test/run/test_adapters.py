@@ -1,7 +1,8 @@
-"""What other systems hand to their loaders is understood: each row is a call as that system makes it, and what must come of it."""
+"""What other systems hand to their loaders: a row is a call as that system makes it, and what must come of it."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -9,7 +10,8 @@ import pytest
 from conftest import BIN, NOBODY, sha256
 from standin import Hub, lfs
 
-FILES = {"config.json": b"{}", "tokenizer.json": b"[]", "sub/a.txt": b"a", "sub/deep/b.txt": b"b", "[x].txt": b"x", "w.bin": lfs(100_000)}
+FILES = {"config.json": b"{}", "tokenizer.json": b"[]", "sub/a.txt": b"a", "sub/deep/b.txt": b"b",
+         "[x].txt": b"x", "w.bin": lfs(100_000)}
 ALL = sorted(FILES)
 JSONS = ["config.json", "tokenizer.json"]
 URI = "hf://acme/tiny"
@@ -38,10 +40,12 @@ def call(hub, tmp_path):
     def begin(*words, program=(BIN,), **env):
         said = tmp_path / "termination"
         said.write_text("of an earlier run")
-        env = {"HOME": str(folder), "HF_ENDPOINT": hub.endpoint, "HF_INIT_TERMINATION_MESSAGE": str(said), "HF_INIT_DISK_RESERVE": "0",
+        env = {"HOME": str(folder), "HF_ENDPOINT": hub.endpoint, "HF_INIT_TERMINATION_MESSAGE": str(said),
+               "HF_INIT_DISK_RESERVE": "0",
                "HF_INIT_RETRY_MAX_WAIT": "1s", "HF_INIT_RETRY_ATTEMPTS": "2", **env}
         env = {k: str(v) for k, v in env.items() if v is not None}
-        done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, timeout=60, cwd=folder, env=env, stdin=subprocess.DEVNULL)
+        done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, timeout=60,
+                              cwd=folder, env=env, stdin=subprocess.DEVNULL)
         return Done(done, folder, said.read_text())
     return begin
 
@@ -66,7 +70,8 @@ def named(tmp_path):
 
 
 NOW = sorted([*ALL, "new.txt"])
-SEVEN = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt", "config.json", "generation_config.json"]
+SEVEN = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+         "config.json", "generation_config.json"]
 LLMAZ = {"MODEL_SOURCE_TYPE": "modelhub", "MODEL_HUB_NAME": "Huggingface", "MODEL_ID": "acme/tiny", "REVISION": "v1"}
 NIM = {"NIM_CACHE_PATH": "/model-store", "HF_HOME": "/model-store"}
 
@@ -87,37 +92,42 @@ NIM = {"NIM_CACHE_PATH": "/model-store", "HF_HOME": "/model-store"}
     (["hf://datasets/acme/data", "m"], {}, "m", ["rows.csv"]),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": '["*.json", "sub/deep/*"]'}, "m", sorted([*JSONS, "sub/deep/b.txt"])),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": '"*.json"'}, "m", JSONS),
-    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": " config.json , sub/* ,"}, "m", ["config.json", "sub/a.txt", "sub/deep/b.txt"]),
+    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": " config.json , sub/* ,"}, "m",
+     ["config.json", "sub/a.txt", "sub/deep/b.txt"]),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": "*.json"}, "m", JSONS),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": "[ct]o*.json,[[]x*"}, "m", ["[x].txt", *JSONS]),   # no JSON
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": "[]"}, "m", NOW),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": ""}, "m", NOW),
-    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": json.dumps(SEVEN)}, "m", JSONS),                    # what is not there is no error
+    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": json.dumps(SEVEN)}, "m", JSONS),  # what is not there is no error
     ([URI, "m"], {"STORAGE_IGNORE_PATTERNS": "sub/*,*.bin,[[]*"}, "m", sorted([*JSONS, "new.txt"])),
     ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": '["*.json"]', "STORAGE_IGNORE_PATTERNS": '["tok*"]'}, "m", ["config.json"]),
-    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": "*.json", "HF_INIT_ALLOW": "*.txt"}, "m", ["[x].txt", "new.txt", "sub/a.txt", "sub/deep/b.txt"]),
+    ([URI, "m"], {"STORAGE_ALLOW_PATTERNS": "*.json", "HF_INIT_ALLOW": "*.txt"}, "m",
+     ["[x].txt", "new.txt", "sub/a.txt", "sub/deep/b.txt"]),
     ([URI, "m", "--revision", "v1"], {"HF_HUB_ENABLE_HF_TRANSFER": "1", "HF_XET_HIGH_PERFORMANCE": "1"}, "m", ALL),
     # KubeAI
     (["load", URI, "m"], {}, "m", NOW),
     # llmaz
     (["llmaz", "--target", "m"], LLMAZ, "m/models--acme--tiny", ALL),
-    (["llmaz", "--target", "m"], {**LLMAZ, "MODEL_ALLOW_PATTERNS": "*.json,sub/*", "MODEL_IGNORE_PATTERNS": "tok*"}, "m/models--acme--tiny",
-     ["config.json", "sub/a.txt", "sub/deep/b.txt"]),
-    (["llmaz"], {**LLMAZ, "MODEL_FILENAME": "[x].txt", "MODEL_IGNORE_PATTERNS": "w*", "HF_INIT_TARGET": "m"}, "m", ["[x].txt"]),
+    (["llmaz", "--target", "m"], {**LLMAZ, "MODEL_ALLOW_PATTERNS": "*.json,sub/*", "MODEL_IGNORE_PATTERNS": "tok*"},
+     "m/models--acme--tiny", ["config.json", "sub/a.txt", "sub/deep/b.txt"]),
+    (["llmaz"], {**LLMAZ, "MODEL_FILENAME": "[x].txt", "MODEL_IGNORE_PATTERNS": "w*", "HF_INIT_TARGET": "m"}, "m",
+     ["[x].txt"]),
     (["llmaz", "--target", "m"], {"MODEL_ID": URI}, "m/models--acme--tiny", NOW),
     # AIBrix
     (["aibrix", "--model-uri", "acme/tiny", "--local-dir", "m"], {}, "m/acme/tiny", NOW),
-    (["aibrix", "--enable-progress-bar", "--model-uri", "acme/tiny", "--model-name", "mine"], {"DOWNLOADER_LOCAL_DIR": "m", "HF_REVISION": "v1"},
-     "m/mine", ALL),
-    (["aibrix", "--model-uri", URI, "--local-dir", "m", "--download-extra-config", '{"hf_revision": "v1", "allow_file_suffix": ["json"]}'],
+    (["aibrix", "--enable-progress-bar", "--model-uri", "acme/tiny", "--model-name", "mine"],
+     {"DOWNLOADER_LOCAL_DIR": "m", "HF_REVISION": "v1"}, "m/mine", ALL),
+    (["aibrix", "--model-uri", URI, "--local-dir", "m", "--download-extra-config",
+      '{"hf_revision": "v1", "allow_file_suffix": ["json"]}'],
      {"DOWNLOADER_ALLOW_FILE_SUFFIX": "txt, bin", "HF_REVISION": "none"}, "m/acme/tiny", JSONS),
-    (["aibrix", "--model-uri", "acme/tiny", "--local-dir", "m"], {"DOWNLOADER_ALLOW_FILE_SUFFIX": "json, bin"}, "m/acme/tiny", [*JSONS, "w.bin"]),
+    (["aibrix", "--model-uri", "acme/tiny", "--local-dir", "m"], {"DOWNLOADER_ALLOW_FILE_SUFFIX": "json, bin"},
+     "m/acme/tiny", [*JSONS, "w.bin"]),
     # Kthena
     (["kthena", "--source", URI, "--output-dir", "m"], {"HF_REVISION": "v1"}, "m", ALL),
     (["kthena", "-s", "acme/tiny", "-o", "m", "-w8", "-c", '{"hf_revision": "v1"}'], {"HF_REVISION": "none"}, "m", ALL),
     # NIM: huggingface-cli download is `hf-init download`
     (["download", "acme/tiny", "--local-dir", "m", "--repo-type", "model", "--revision", "v1"], NIM, "m", ALL),
-], ids=lambda v: None if isinstance(v, (dict, list)) and v in (ALL, NOW) else " ".join(v) if isinstance(v, list) else None)
+], ids=lambda v: " ".join(v)[:60] if isinstance(v, list) and v not in (ALL, NOW) else None)
 def test_each_call_fetches_what_it_names_where_it_is_expected(call, repo, words, env, folder, files):
     done = call(*words, **env)
     assert done.code == 0, done
@@ -138,7 +148,8 @@ def test_links_are_called_by_their_name(call, repo, named, name, words, folder):
 
 
 @pytest.mark.parametrize("dests, target", [
-    (["m/a", "m/b"], "m"), (["m//x/../a", None], None), (["{}/m/a/", "{}/m/./b/c"], "m"), (["a", "b"], "."), (["{}/m/a", "{}/n"], "."),
+    (["m/a", "m/b"], "m"), (["m//x/../a", None], None),
+    (["{}/m/a/", "{}/m/./b/c"], "m"), (["a", "b"], "."), (["{}/m/a", "{}/n"], "."),
 ])
 def test_several_destinations_are_one_run_below_the_folder_that_holds_them(call, repo, tmp_path, dests, target):
     here = tmp_path / "here"
@@ -165,13 +176,21 @@ def test_sources_below_nothing_in_common_are_refused(call, repo):
 
 
 SECRET = "s3cr3tvalue"
+AIBRIX = ["aibrix", "--model-uri", "acme/tiny"]
+KTHENA = ["kthena", "-s", "acme/tiny", "-o", "m"]
+
+
+def extra(text):
+    return [*AIBRIX, "--download-extra-config", text]
 
 
 @pytest.mark.parametrize("words, env, said", [
     # KServe: other schemes by name, and not a word of what else is in them
-    *((["storage-initializer", scheme + "://joe:%s@bucket/x" % SECRET, "m"], {}, [scheme + ":// is not fetched", hint]) for scheme, hint in [
-        ("s3", "KServe"), ("gs", "KServe"), ("hdfs", "KServe"), ("webhdfs", "KServe"), ("modelscope", "KServe"), ("oci", "KServe"), ("pvc", "KServe"),
-        ("file", "KServe"), ("https", "hf://ORG/NAME"), ("http", "hf://ORG/NAME"), ("HF", "KServe")]),
+    *((["storage-initializer", scheme + "://joe:%s@bucket/x" % SECRET, "m"], {}, [scheme + ":// is not fetched", hint])
+      for scheme, hint in [
+        ("s3", "KServe"), ("gs", "KServe"), ("hdfs", "KServe"), ("webhdfs", "KServe"), ("modelscope", "KServe"),
+        ("oci", "KServe"), ("pvc", "KServe"), ("file", "KServe"),
+        ("https", "hf://ORG/NAME"), ("http", "hf://ORG/NAME"), ("HF", "KServe")]),
     (["storage-initializer", SECRET + "/../x://y", "m"], {}, ["is not fetched"]),
     (["storage-initializer", "/mnt/pvc/model", "m"], {}, ["SRC: /mnt/pvc/model is a path on this machine"]),
     (["storage-initializer", "acme/tiny", "m"], {}, ["no hf:// address", "write hf://ORG/NAME"]),
@@ -210,23 +229,23 @@ SECRET = "s3cr3tvalue"
     (["aibrix"], {}, ["AIBrix needs --model-uri"]),
     (["aibrix", "--model-uri"], {}, ["--model-uri needs a value"]),
     (["aibrix", "--model-uri", "tos://bucket/x"], {}, ["--model-uri: tos:// is not fetched", "AIBrix"]),
-    (["aibrix", "--model-uri", "acme/tiny", "--model-name", "../up"], {}, ["--model-name: ", ".."]),
-    (["aibrix", "--model-uri", "acme/tiny", "--download-extra-config", '{"num_threads": 0}'], {}, ["--download-extra-config: num_threads: ", "256"]),
-    (["aibrix", "--model-uri", "acme/tiny", "--download-extra-config", '{"part_chunksize": 7}'], {}, ["part_chunksize: ", "MiB"]),
-    (["aibrix", "--model-uri", "acme/tiny", "--download-extra-config", '{"hf_endpoint": "x"}'], {}, ["hf_endpoint: ", "not an endpoint"]),
-    (["aibrix", "--model-uri", "acme/tiny", "--download-extra-config", '{"hf_token": "%s"}' % SECRET], {}, ["hf_token: refused", "HF_TOKEN"]),
-    (["aibrix", "--model-uri", "acme/tiny", "--download-extra-config", '{"hf_token": "%s"' % SECRET], {}, ["--download-extra-config: is not JSON"]),
-    (["aibrix", "--model-uri", "acme/tiny"], {"DOWNLOADER_NUM_THREADS": "999"}, ["DOWNLOADER_NUM_THREADS: ", "256"]),
-    (["aibrix", "--model-uri", "acme/tiny"], {"DOWNLOADER_PART_CHUNKSIZE": "1"}, ["DOWNLOADER_PART_CHUNKSIZE: ", "MiB"]),
+    ([*AIBRIX, "--model-name", "../up"], {}, ["--model-name: ", ".."]),
+    (extra('{"num_threads": 0}'), {}, ["--download-extra-config: num_threads: ", "256"]),
+    (extra('{"part_chunksize": 7}'), {}, ["part_chunksize: ", "MiB"]),
+    (extra('{"hf_endpoint": "x"}'), {}, ["hf_endpoint: ", "not an endpoint"]),
+    (extra('{"hf_token": "%s"}' % SECRET), {}, ["hf_token: refused", "HF_TOKEN"]),
+    (extra('{"hf_token": "%s"' % SECRET), {}, ["--download-extra-config: is not JSON"]),
+    (AIBRIX, {"DOWNLOADER_NUM_THREADS": "999"}, ["DOWNLOADER_NUM_THREADS: ", "256"]),
+    (AIBRIX, {"DOWNLOADER_PART_CHUNKSIZE": "1"}, ["DOWNLOADER_PART_CHUNKSIZE: ", "MiB"]),
     # Kthena
     (["kthena", "-o", "m"], {}, ["Kthena needs --source"]),
     (["kthena", "-s", URI], {}, ["target is missing"]),
     (["kthena", "-o", "m", "-s"], {}, ["--source needs a value"]),
     (["kthena", "-s", "ms://acme/tiny", "-o", "m"], {}, ["--source: ms:// is not fetched", "Kthena"]),
     (["kthena", "-s", "obs://acme/tiny", "-o", "m"], {}, ["obs:// is not fetched"]),
-    (["kthena", "-s", "acme/tiny", "-o", "m", "-w", "many"], {}, ["--max-workers: ", "many"]),
-    (["kthena", "-s", "acme/tiny", "-o", "m", "-c", '{"hf_token": "%s"}' % SECRET], {}, ["--config: hf_token: refused"]),
-    (["kthena", "-s", "acme/tiny", "-o", "m"], {"HF_AUTH_TOKEN": SECRET + " x"}, ["HF_AUTH_TOKEN"]),
+    ([*KTHENA, "-w", "many"], {}, ["--max-workers: ", "many"]),
+    ([*KTHENA, "-c", '{"hf_token": "%s"}' % SECRET], {}, ["--config: hf_token: refused"]),
+    (KTHENA, {"HF_AUTH_TOKEN": SECRET + " x"}, ["HF_AUTH_TOKEN"]),
 ], ids=lambda v: (" ".join(v)[:60] if isinstance(v, list) else None))
 def test_what_cannot_be_done_is_refused_with_place_and_reason(call, hub, repo, words, env, said):
     done = call(*words, **env)
@@ -252,7 +271,8 @@ def test_kserve_finds_the_lines_it_looks_for(call, repo):
     done = call("storage-initializer", URI, "m/a", "hf://datasets/acme/data", "m/b")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert lines.index(f"Copying contents of {URI} to local") < lines.index(f"Successfully copied {URI} to m/a")
-    assert "Copying contents of hf://datasets/acme/data to local" in lines and "Successfully copied hf://datasets/acme/data to m/b" in lines
+    assert "Copying contents of hf://datasets/acme/data to local" in lines
+    assert "Successfully copied hf://datasets/acme/data to m/b" in lines
     downloaded, = (line for line in lines if line.startswith("Model downloaded in "))
     assert float(downloaded.split()[3]) >= 0 and downloaded.endswith(" seconds.")
     failed = call("storage-initializer", "hf://acme/none", "n")
@@ -274,7 +294,8 @@ def test_kserves_ca_bundle_is_trusted(call, tmp_path):
         hub.model("acme/tiny", FILES)
         bundle = tmp_path / "certs"
         bundle.mkdir()
-        env = {"HF_ENDPOINT": hub.endpoint, "CA_BUNDLE_CONFIGMAP_NAME": "global", "CA_BUNDLE_VOLUME_MOUNT_POINT": bundle}
+        env = {"HF_ENDPOINT": hub.endpoint, "CA_BUNDLE_CONFIGMAP_NAME": "global",
+               "CA_BUNDLE_VOLUME_MOUNT_POINT": bundle}
         done = call(URI, "m", **env)
         assert done.code == 13 and f"{bundle}/cabundle.crt is not there" in done.stderr, done
         (bundle / "cabundle.crt").write_bytes(pathlib.Path(hub.ca_path).read_bytes())
@@ -291,7 +312,8 @@ def test_any_uid_without_a_name_or_a_home(call, repo, public):
 
 def test_a_dry_run_touches_nothing(call, repo, tmp_path):
     done = call(URI, "m", "--dry-run", "--json")
-    assert done.code == 0 and json.loads(done.stdout)["totals"]["files"] == len(NOW) and not (tmp_path / "here/m").exists(), done
+    assert done.code == 0 and json.loads(done.stdout)["totals"]["files"] == len(NOW), done
+    assert not (tmp_path / "here/m").exists()
 
 
 def test_a_loader_run_again_fetches_nothing(call, repo, hub):
@@ -312,7 +334,9 @@ def test_aibrix_prints_where_the_model_is(call, repo, tmp_path):
     assert done.stdout == f"{tmp_path}/here/m/mine\n", done
 
 
-@pytest.mark.parametrize("env, words", [({"DOWNLOADER_FORCE_DOWNLOAD": "TRUE"}, []), ({}, ["--download-extra-config", '{"force_download": true}'])])
+@pytest.mark.parametrize("env, words", [
+    ({"DOWNLOADER_FORCE_DOWNLOAD": "TRUE"}, []), ({}, ["--download-extra-config", '{"force_download": true}']),
+])
 def test_aibrix_force_download_believes_nothing(call, repo, tmp_path, env, words):
     plain = ["aibrix", "--model-uri", "acme/tiny", "--local-dir", "m"]
     assert call(*plain).code == 0
@@ -329,13 +353,15 @@ def test_two_models_in_one_folder_keep_their_own_state(call, repo, hub, tmp_path
     for name in ("acme/tiny", "acme/two"):
         assert call("llmaz", "--target", "m", MODEL_ID=name).code == 0
     markers = sorted((tmp_path / "here/m/.hf-init").glob("*.complete.json"))
-    assert len(markers) == 2 and [json.loads(m.read_text())["repos"][0]["id"] for m in markers] == ["acme/tiny", "acme/two"]
+    assert [json.loads(m.read_text())["repos"][0]["id"] for m in markers] == ["acme/tiny", "acme/two"]
 
 
 def test_tokens_reach_the_hub_by_the_variable_of_the_system(call, hub):
     hub.model("acme/shut", FILES, gated="manual")
-    for words, name in [(["kthena", "-s", "acme/shut", "-o", "k"], "HF_AUTH_TOKEN"), (["hf://acme/shut", "s"], "HF_TOKEN"),
-                        (["llmaz", "--target", "l"], "HUGGING_FACE_HUB_TOKEN"), (["load", "hf://acme/shut", "u"], "HF_TOKEN")]:
+    for words, name in [(["kthena", "-s", "acme/shut", "-o", "k"], "HF_AUTH_TOKEN"),
+                        (["hf://acme/shut", "s"], "HF_TOKEN"),
+                        (["llmaz", "--target", "l"], "HUGGING_FACE_HUB_TOKEN"),
+                        (["load", "hf://acme/shut", "u"], "HF_TOKEN")]:
         assert call(*words, MODEL_ID="acme/shut").code == 11
         done = call(*words, MODEL_ID="acme/shut", **{name: hub.token})
         assert done.code == 0, done
@@ -346,7 +372,8 @@ def test_an_endpoint_in_a_config_is_asked(call, repo, hub):
     config = json.dumps({"hf_endpoint": hub.endpoint, "ms_token": SECRET, "access_key": SECRET})
     done = call("kthena", "-s", "acme/tiny", "-o", "m", "-c", config, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.code == 0 and done.files("m") == NOW, done
-    assert "Kthena: without counterpart here, not used: ms_token, access_key\n" in done.stderr and SECRET not in done.stderr
+    assert "Kthena: without counterpart here, not used: ms_token, access_key\n" in done.stderr
+    assert SECRET not in done.stderr
 
 
 # OME's file.
@@ -394,13 +421,17 @@ def test_omes_own_sample_is_read_as_it_is(ome, hub, repo):
 @pytest.mark.parametrize("line, setting, value", [
     ("revision: next", "repos[0].revision", "next"), ("repo_type: dataset", "repos[0].type", "dataset"),
     ("endpoint: https://mirror.test", "endpoint", "https://mirror.test"), ("max_workers: 8", "concurrency.files", "8"),
-    ("num_connections: 100", "concurrency.connections", "100"), ("chunk_size: 10485760", "concurrency.partSize", "10MiB"),
-    ("max_retries: 5", "retry.attempts", "5"), ("max_retries: 0", "retry.attempts", "1"), ("retry_interval: 1m0s", "retry.maxWait", "1m"),
+    ("num_connections: 100", "concurrency.connections", "100"),
+    ("chunk_size: 10485760", "concurrency.partSize", "10MiB"),
+    ("max_retries: 5", "retry.attempts", "5"), ("max_retries: 0", "retry.attempts", "1"),
+    ("retry_interval: 1m0s", "retry.maxWait", "1m"),
     ("etag_timeout: 20s", "timeouts.connect", "20s"), ("download_size_limit_gb: 650", "repos[0].maxBytes", "650GiB"),
     ("download_size_limit_gb: 650\nenable_size_limit_check: false", "repos[0].maxBytes", "0"),
-    ("skip_sha: true", "verify", "size"), ("skip_sha: false", "verify", "always"), ("disable_progress_bars: true", "progress", "lines"),
+    ("skip_sha: true", "verify", "size"), ("skip_sha: false", "verify", "always"),
+    ("disable_progress_bars: true", "progress", "lines"),
     ("enable_progress: false", "progress", "none"), ("progress_display_mode: log", "progress", "lines"),
-    ("progress_display_mode: 1", "progress", "bars"), ("log_level: trace", "log.level", "debug"), ("log_level: WARN", "log.level", "warn"),
+    ("progress_display_mode: 1", "progress", "bars"), ("log_level: trace", "log.level", "debug"),
+    ("log_level: WARN", "log.level", "warn"),
     ("revision:", "repos[0].revision", "main"), ("local_path: /else", "target", "/else"), ("", "repos[0].path", "."),
 ], ids=lambda v: v.replace("\n", " "))
 def test_each_key_of_ome_becomes_its_setting(ome, hub, line, setting, value):
@@ -431,10 +462,12 @@ def test_the_other_commands_read_omes_file_too(ome, repo):
 @pytest.mark.parametrize("text, words, said", [
     ("local_path: m\n", [], ["OME needs model_name"]),
     ("model_name: acme/tiny\n", [], ["target is missing"]),
-    ("model_name: acme/tiny\nlocal_path: m\nhf_token: %s\n" % SECRET, [], ["ome.yaml:3:11: hf_token: refused", "HF_TOKEN"]),
+    ("model_name: acme/tiny\nlocal_path: m\nhf_token: %s\n" % SECRET, [],
+     ["ome.yaml:3:11: hf_token: refused", "HF_TOKEN"]),
     ("model_name: acme/tiny\nlocal_path: m\nmax_workers: 0\n", [], ["ome.yaml:3:14: max_workers: ", "256"]),
     ("model_name: acme/tiny\nlocal_path: m\nverify_ssl: false\n", [], ["verify_ssl: refused", "--tls-ca-file"]),
-    ("model_name: acme/tiny\nlocal_path: m\nenable_offline_mode: true\n", [], ["enable_offline_mode: refused", "HF_HUB_OFFLINE=1"]),
+    ("model_name: acme/tiny\nlocal_path: m\nenable_offline_mode: true\n", [],
+     ["enable_offline_mode: refused", "HF_HUB_OFFLINE=1"]),
     ("model_name: acme/tiny\nlocal_path: m\nprogress_display_mode: 7\n", [], ["progress_display_mode: ", "7"]),
     ("model_name: oci://n/x\nlocal_path: m\n", [], ["model_name: oci:// is not fetched", "OME"]),
     ("model_name: [a/b, c/d]\nlocal_path: m\n", [], ["overlaps"]),
@@ -462,15 +495,15 @@ def image(tmp_path):
         pytest.skip("only root can change the root")
     root = tmp_path / "image"
     (root / "bin").mkdir(parents=True)
-    os.link(BIN, root / "hf-init") if os.stat(BIN).st_dev == os.stat(tmp_path).st_dev else (root / "hf-init").write_bytes(pathlib.Path(BIN).read_bytes())
-    os.chmod(root / "hf-init", 0o755)
+    shutil.copy(BIN, root / "hf-init")
     for name in ("load", "rm", "sleep", "bash"):
         os.symlink("/hf-init", root / "bin" / name)
     started = []
 
     def begin(*argv, **env):
-        process = subprocess.Popen(argv, executable="/bin/" + os.path.basename(argv[0]), env=env, preexec_fn=lambda: os.chroot(root) or os.chdir("/"),
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(argv, executable="/bin/" + os.path.basename(argv[0]), env=env,
+                                   preexec_fn=lambda: os.chroot(root) or os.chdir("/"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
@@ -509,18 +542,24 @@ def test_kubeai_loads_and_evicts_where_nothing_but_hf_init_is(image, repo, hub):
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_kubeais_side_car_sleeps_until_it_is_told(image, until, number, code):
     process = image("sleep", "infinity")
-    until(lambda: pathlib.Path(f"/proc/{process.pid}/syscall").read_text().split()[0] in ("128", "137"))   # it waits for signals
+    waits = ("128", "137")  # rt_sigtimedwait of amd64, of arm64
+    until(lambda: pathlib.Path(f"/proc/{process.pid}/syscall").read_text().split()[0] in waits)
     process.send_signal(number)
     assert ended(process) == (code, "")
 
 
 @static
 @pytest.mark.parametrize("argv", [
-    ["bash"], ["bash", "-c", "echo"], ["bash", "-c", "rm -rf /models/kept; echo"], ["bash", "-c", "rm -rf /models/kept /models/b"],
-    ["bash", "-c", "rm -rf /models/*"], ["bash", "-c", "rm -rf /models/$HOME"], ["bash", "-c", "rm -rf /models/"], ["bash", "-c", "rm -rf /"],
-    ["bash", "-x", "rm -rf /models/kept"], ["rm", "-rf", "/models"], ["rm", "-rf", "/models/../models/kept"], ["rm", "-rf", "/models/.."],
-    ["rm", "-rf", "/models/.hf-init"], ["rm", "-rf", "/etc/kept"], ["rm", "/models/kept"], ["rm", "-rf", "/models/kept", "/models/b"],
-    ["rm", "-rf", "/modelsx/kept"], ["rm", "-rf", "models/kept"], ["rm", "-rf", "/models/kept/deeper"], ["sleep", "1"], ["sleep"],
+    ["bash"], ["bash", "-c", "echo"], ["bash", "-c", "rm -rf /models/kept; echo"],
+    ["bash", "-c", "rm -rf /models/kept /models/b"],
+    ["bash", "-c", "rm -rf /models/*"], ["bash", "-c", "rm -rf /models/$HOME"],
+    ["bash", "-c", "rm -rf /models/"], ["bash", "-c", "rm -rf /"],
+    ["bash", "-x", "rm -rf /models/kept"], ["bash", "-c", "rm -rf"], ["bash", "-c", "rm -rf;/models/kept"],
+    ["rm", "-rf", "/models"], ["rm", "-rf", "/models/../models/kept"], ["rm", "-rf", "/models/.."],
+    ["rm", "-rf", "/models/.hf-init"], ["rm", "-rf", "/etc/kept"], ["rm", "/models/kept"],
+    ["rm", "-rf", "/models/kept", "/models/b"],
+    ["rm", "-rf", "/modelsx/kept"], ["rm", "-rf", "models/kept"], ["rm", "-rf", "/models/kept/deeper"],
+    ["sleep", "1"], ["sleep"],
 ], ids=" ".join)
 def test_the_stand_ins_for_a_shell_do_nothing_else(image, argv):
     for kept in ("models/kept/deeper", "models/b", "modelsx/kept", "etc/kept", "models/.hf-init"):
