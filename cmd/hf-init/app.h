@@ -40,6 +40,8 @@ int app_cut_uri(const char *uri, char *repo, size_t size, const char **file, hfi
 int app_show_plan(struct app *app);
 /* The same plan as the stanzas of a pod that it fits into. */
 void plan_print_k8s(const hfinit_plan *plan);
+/* What stands before the id: "", "datasets/", "spaces/". */
+const char *plan_prefix(const hfinit_plan_repo *repo);
 
 /* From now on an abort ends in a termination message, a status and exit code 1. Call it first. */
 void abort_watch(const struct app *app);

@@ -18,15 +18,18 @@ static void format_revision(const hfinit_plan_repo *repo, char *out, size_t size
         snprintf(out, size, "%s -> %.12s", repo->revision, repo->commit);
 }
 
+const char *plan_prefix(const hfinit_plan_repo *repo)
+{
+    return strcmp(repo->type, "dataset") == 0 ? "datasets/"
+           : strcmp(repo->type, "space") == 0 ? "spaces/"
+                                              : "";
+}
+
 static void add_repo(struct table *table, const hfinit_plan_repo *repo)
 {
     char name[256], revision[320], files[32];
 
-    snprintf(name, sizeof(name), "%s%s",
-             strcmp(repo->type, "dataset") == 0 ? "datasets/"
-             : strcmp(repo->type, "space") == 0 ? "spaces/"
-                                                : "",
-             repo->id);
+    snprintf(name, sizeof(name), "%s%s", plan_prefix(repo), repo->id);
     format_revision(repo, revision, sizeof(revision));
     table_row(table);
     table_cell(table, name);

@@ -51,7 +51,7 @@ static void print_heading(const hfinit_plan *plan)
     for (size_t i = 0; i < plan->repo_count; i++) {
         const hfinit_plan_repo *repo = &plan->repo[i];
 
-        fputs("#   ", stdout);
+        printf("#   %s", plan_prefix(repo));
         table_print_line(stdout, repo->id);
         putchar(' ');
         table_print_line(stdout, repo->revision);

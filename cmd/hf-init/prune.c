@@ -93,11 +93,13 @@ static void print_kept(const struct result *result)
             continue;
         fputs(any ? "" : "Kept:\n", stdout);
         any = true;
-        printf("  %s ", item->kind);
-        if (item->name[0])
-            table_print_line(stdout, item->name);
-        if (item->files > 1)
-            printf(item->name[0] ? " (%" PRIu64 " files)" : "(%" PRIu64 ")", item->files);
+        printf("  %s", item->kind);
+        fputs(item->name[0] ? " " : "", stdout);
+        table_print_line(stdout, item->name);
+        if (!item->name[0])
+            printf(" (%" PRIu64 ")", item->files);
+        else if (item->files > 1)
+            printf(" (%" PRIu64 " files)", item->files);
         fputs(": ", stdout);
         table_print_line(stdout, item->kept_because);
         putchar('\n');

@@ -103,6 +103,12 @@ def test_what_could_not_be_planned_gets_no_stanzas(run, hub, tiny):
     assert result.code == 0 and "acme/missing main; it failed" in result.stdout and stanzas(result.stdout)
 
 
+def test_stanzas_tell_for_which_repos_they_are(run, hub, tiny):
+    hub.dataset("acme/data", {"a.csv": "a"})
+    text = run({"repos": [{"id": "acme/tiny"}, {"id": "acme/data", "type": "dataset"}]}, "--format", "k8s", command="plan").stdout
+    assert text.startswith(f"# 3 files, 3.0 MiB:\n#   acme/tiny main, now {tiny.head().sha[:12]}\n#   datasets/acme/data main, now ")
+
+
 def test_a_moving_revision_is_told_of_and_a_pinned_one_is_not(run, hub, tiny):
     assert "While a branch or tag moves" in run(ONE, "--format", "k8s", command="plan").stdout
     pinned = {"repos": [{"id": "acme/tiny", "revision": tiny.head().sha}]}

@@ -196,13 +196,14 @@ def test_a_revision_that_python_made_stays(volume, prune, moved):
     assert (theirs / "config.json").read_bytes() == b"theirs" and (theirs / "same.txt").exists(), "shared blobs stay, too"
 
 
-def test_repos_that_hf_init_never_touched_stay(volume, prune, moved):
+def test_repos_that_hf_init_never_touched_stay(run, volume, prune, moved):
     moved()
     root = volume / "datasets--acme--theirs"
     (root / "blobs").mkdir(parents=True)
     (root / "blobs" / ("a" * 40)).write_text("x")
     (root / "snapshots").mkdir()
     assert "never put anything" in prune().kept()[""]
+    assert "  repos (1): hf-init never put" in run(None, "--target", str(volume.path), command="prune").stdout
     assert (root / "blobs" / ("a" * 40)).exists()
 
 
