@@ -369,9 +369,13 @@ class Pruner:
 
 
 @pytest.mark.parametrize("layout", ["dir", "cache"])
-def test_a_run_that_comes_while_a_prune_is_at_work_waits_for_it(start, run, hub, volume, until, moved, layout):
+@pytest.mark.parametrize("why", ["main moved", "a file is gone"])
+def test_a_run_that_comes_while_a_prune_is_at_work_waits_for_it(start, run, hub, volume, until, moved, layout, why):
     repo, old, new = moved(layout)
-    repo.push({"w.bin": lfs(4 * MB)})
+    if why == "main moved":
+        repo.push({"w.bin": lfs(4 * MB)})
+    else:                                                   # then it has looked, and opened the folder, before it waits
+        (volume / (f"models--acme--tiny/snapshots/{new}/w.bin" if layout == "cache" else "acme/tiny/w.bin")).unlink()
     pruner = Pruner(volume)
     running = start(spec(layout))
     until(lambda: volume.status().get("waitingFor") == "pod-p, which is pruning the volume")
@@ -538,6 +542,8 @@ def test_killed_at_any_moment_it_leaves_what_the_markers_promise(run, start, hub
         still_whole(run, volume, repo, layout)
         if layout == "cache":
             assert python_sees_no_damage(volume, "models--acme--tiny")
+            for sha in snapshots(volume):
+                assert volume.files(f"models--acme--tiny/snapshots/{sha}") == content_of(repo, sha), "whole, or not there"
         if result.code == 0:
             break
         deaths += 1
