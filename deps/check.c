@@ -6,6 +6,7 @@
 #include <mbedtls/error.h>
 #include <mbedtls/gcm.h>
 #include <mbedtls/x509_crt.h>
+#include <microhttpd.h>
 #include <psa/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,10 @@ int main(void)
         NEED(strcmp(*p, "http") == 0 || strcmp(*p, "https") == 0);
     NEED(!v->cainfo && !v->capath);
 
+    NEED(MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES);
+    NEED(MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_NO);
+    NEED(MHD_is_feature_supported(MHD_FEATURE_DIGEST_AUTH) == MHD_NO);
+
     NEED(psa_crypto_init() == PSA_SUCCESS);
     mbedtls_entropy_init(&entropy);
     NEED(mbedtls_entropy_func(&entropy, random, sizeof random) == 0);
@@ -81,8 +86,8 @@ int main(void)
             fprintf(stderr, "check: root %zu: %s\n", i, why);
         NEED(rc == 0);
     }
-    printf("%zu roots of %s, yaml %s, cJSON %s\n", hf_roots_count, hf_roots_date,
-           yaml_get_version_string(), cJSON_Version());
+    printf("%zu roots of %s, yaml %s, cJSON %s, microhttpd %s\n", hf_roots_count, hf_roots_date,
+           yaml_get_version_string(), cJSON_Version(), MHD_get_version());
     mbedtls_x509_crt_free(&chain);
     mbedtls_entropy_free(&entropy);
     curl_global_cleanup();
