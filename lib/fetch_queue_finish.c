@@ -83,10 +83,15 @@ bool queue_finished_step(struct queue *q, struct fetch_file *file)
 
 void queue_done(struct queue *q, struct fetch_file *file)
 {
+    const struct fetch_config *config = &q->fetch->config;
+
     pthread_mutex_lock(&q->lock);
+    if (file->active) /* a copy takes no time worth counting */
+        progress_stats_time(progress_stats(config->progress), TIME_FILE,
+                            clock_now_ms(&config->clock) - file->active->begun_at_ms);
     queue_settle_locked(q, file, FILE_DONE);
     pthread_mutex_unlock(&q->lock);
-    progress_file_done(q->fetch->config.progress, file->place->index);
+    progress_file_done(config->progress, file->place->index);
 }
 
 void queue_mismatch(struct queue *q, struct fetch_file *file)

@@ -305,7 +305,7 @@ static void log_retry(const struct transfer *t, const struct err *err, const cha
               LOG_CSTR("reason", err_reason(err->kind)), LOG_CSTR("error", err->text),
               LOG_NUM("attempt", t->failures), LOG_NUM("wait_ms", wait_ms),
               LOG_CSTR("request_id", err->request_id));
-    progress_add_retry(t->loop->env->progress);
+    progress_add_retry(t->loop->env->progress, err->kind, wait_ms);
     if (wait_ms)
         say_waiting(t, err, wait_ms);
 }
@@ -399,6 +399,7 @@ static void learn_limits(struct transfer *t, const struct http_reply *reply)
         return;
     snprintf(what, sizeof(what), "the rate limit of %.*s", STR_ARG(host));
     progress_wait(env->progress, what, clock_wall_ms(&env->clock) + (int64_t)wait_ms);
+    progress_stats_time(progress_stats(env->progress), TIME_WAIT_LIMIT, wait_ms);
     log_write(env->log, LOG_WARN, "rate limit reached, waiting", LOG_TEXT("host", host),
               LOG_NUM("wait_ms", wait_ms), LOG_INT("http_status", reply->status));
 }
@@ -431,12 +432,21 @@ static void log_answer(const struct transfer *t, const struct http_result *res)
               LOG_NUM("duration_ms", clock_now_ms(&env->clock) - t->sent_at_ms));
 }
 
+static void note_duration(const struct transfer *t, bool at_hub)
+{
+    const struct transfer_env *env = t->loop->env;
+
+    progress_stats_time(progress_stats(env->progress), at_hub ? TIME_ASK_HUB : TIME_ASK_STORAGE,
+                        clock_now_ms(&env->clock) - t->sent_at_ms);
+}
+
 static void on_answer(struct transfer *t, struct http_result *res)
 {
     struct hub_context ctx = context_of(t);
     struct err         err = {0};
 
     log_answer(t, res);
+    note_duration(t, ctx.from_hub);
     if (ctx.from_hub)
         learn_limits(t, &res->reply);
     if (res->is_error && !(is_whole(t, res) && is_success(res->reply.status))) {

@@ -54,11 +54,12 @@ struct rate {
 };
 
 struct progress {
-    struct clock     clock;
-    _Atomic int      phase;
-    _Atomic uint64_t received_bytes, retries, requests;
-    struct repo     *repo; /* owned */
-    size_t           repo_count;
+    struct clock          clock;
+    _Atomic int           phase;
+    _Atomic uint64_t      received_bytes, retries, requests;
+    struct progress_stats stats;
+    struct repo          *repo; /* owned */
+    size_t                repo_count;
 
     pthread_mutex_t lock; /* everything below, and the non-atomic members of repo and slot */
     uint64_t        started_ms, phase_since_ms;
@@ -277,9 +278,17 @@ void progress_file_done(struct progress *p, size_t repo)
     add(&repo_at(p, repo)->totals.files_done, 1);
 }
 
-void progress_add_retry(struct progress *p)
+void progress_add_retry(struct progress *p, enum err_kind why, uint64_t wait_ms)
 {
     add(&p->retries, 1);
+    add(&p->stats.retries[why], 1);
+    if (wait_ms)
+        progress_stats_time(&p->stats, TIME_WAIT_RETRY, wait_ms);
+}
+
+struct progress_stats *progress_stats(struct progress *p)
+{
+    return &p->stats;
 }
 
 void progress_add_request(struct progress *p)
@@ -560,39 +569,4 @@ void progress_look(struct progress *p, struct progress_view *out)
     note_change(p, out);
     out->changed_wall_ms = p->changed_wall_ms;
     pthread_mutex_unlock(&p->lock);
-}
-
-void progress_view_release(struct progress_view *view)
-{
-    free(view->repo);
-    view->repo = NULL;
-    view->repo_count = 0;
-}
-
-uint64_t progress_bytes_there(const struct progress_totals *totals)
-{
-    uint64_t there = totals->bytes_present + totals->bytes_done;
-
-    return there < totals->bytes_planned ? there : totals->bytes_planned;
-}
-
-uint64_t progress_files_there(const struct progress_totals *totals)
-{
-    uint64_t there = totals->files_present + totals->files_done;
-
-    return there < totals->files_planned ? there : totals->files_planned;
-}
-
-unsigned progress_percent(const struct progress_view *view)
-{
-    const struct progress_totals *t = &view->totals;
-    unsigned                      percent;
-
-    if (view->phase == PHASE_COMPLETE)
-        return 100;
-    if (t->bytes_planned == 0)
-        return 0;
-    percent = (unsigned)((unsigned __int128)progress_bytes_there(t) * 100u / t->bytes_planned);
-    /* All bytes here but files still to hash and publish: not there yet. */
-    return percent == 100 && progress_files_there(t) < t->files_planned ? 99 : percent;
 }

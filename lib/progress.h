@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "progress_stats.h"
 
 enum progress_phase { /* names of the contract */
                       PHASE_PENDING,
@@ -57,11 +58,13 @@ void progress_reuse_bytes(struct progress *p, size_t repo, uint64_t bytes);
 /* Bytes that must be fetched again: taken off done, and what is left over off present. */
 void progress_lose_bytes(struct progress *p, size_t repo, uint64_t bytes);
 void progress_file_done(struct progress *p, size_t repo);
-void progress_add_retry(struct progress *p);
-void progress_add_request(struct progress *p);
-void progress_set_commit(struct progress *p, size_t repo, const char *commit);
-void progress_repo_failed(struct progress *p, size_t repo, const struct err *err);
-void progress_repo_complete(struct progress *p, size_t repo, bool from_existing);
+/* Why, and how long the pause is before it (0: none). */
+void                   progress_add_retry(struct progress *p, enum err_kind why, uint64_t wait_ms);
+void                   progress_add_request(struct progress *p);
+struct progress_stats *progress_stats(struct progress *p); /* lent */
+void                   progress_set_commit(struct progress *p, size_t repo, const char *commit);
+void                   progress_repo_failed(struct progress *p, size_t repo, const struct err *err);
+void                   progress_repo_complete(struct progress *p, size_t repo, bool from_existing);
 
 /* Files in flight. Returns a slot index or -1 when all are taken (then it is just not shown); the
  * other three accept -1. One file is served by several connections: its slot is quiet when all of
