@@ -54,6 +54,7 @@ void hfinit_free(hfinit *h)
     if (!h)
         return;
     snapshot_free(h->snapshot);
+    metrics_free(h->metrics);
     spec_release(&h->spec);
     free(h->flag);
     arena_release(&h->arena);
@@ -178,6 +179,8 @@ void hfinit_forget(hfinit *h)
 {
     snapshot_free(h->snapshot); /* it points into the spec */
     h->snapshot = NULL;
+    metrics_free(h->metrics);
+    h->metrics = NULL;
     spec_release(&h->spec);
     arena_release(&h->wish);
     h->loaded = false;
@@ -296,7 +299,8 @@ static bool wants_bars(const struct spec *spec)
 
 int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
 {
-    bool draws = h->on_progress && wants_bars(&h->spec) && purpose != HFINIT_TO_LOOK;
+    bool draws = h->on_progress && wants_bars(&h->spec) && purpose != HFINIT_TO_LOOK &&
+                 purpose != HFINIT_TO_LOOK_AGAIN;
     struct snapshot_config config = {
         .spec = &h->spec,
         .clock = h->clock,
@@ -305,7 +309,7 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .log_is_json = h->log_is_json,
         .hook = h->on_request ? hfinit_ask_transport : NULL,
         .hook_user = h,
-        .on_volume = h->on_volume,
+        .on_volume = purpose == HFINIT_TO_LOOK_AGAIN ? NULL : h->on_volume,
         .on_volume_user = h->on_volume_user,
         .on_progress = draws ? on_progress : NULL,
         .on_progress_user = h,
@@ -316,10 +320,14 @@ int hfinit_begin(hfinit *h, enum hfinit_purpose purpose, struct err *err)
         .read_only = purpose == HFINIT_TO_LOOK || purpose == HFINIT_TO_VERIFY,
         .rehash = purpose == HFINIT_TO_REPAIR || purpose == HFINIT_TO_REFRESH,
         .stay_at_marker = purpose == HFINIT_TO_REPAIR,
+        .is_look = purpose == HFINIT_TO_LOOK_AGAIN,
     };
 
     if (!h->loaded)
         return err_set(err, ERR_INTERNAL, "no spec was loaded");
+    if (!h->metrics && !config.read_only)
+        h->metrics = metrics_new(&(struct metrics_config){&h->spec, h->clock, &h->log});
+    config.metrics = h->metrics;
     snapshot_free(h->snapshot);
     h->snapshot = NULL;
     h->is_verifying = purpose == HFINIT_TO_VERIFY;
@@ -377,6 +385,11 @@ static const struct err *outcome(hfinit *h, const hfinit_error *error)
     snprintf(h->last.text, sizeof(h->last.text), "%s", error->message);
     snprintf(h->last.hint, sizeof(h->last.hint), "%s", error->hint);
     return &h->last;
+}
+
+const char *hfinit_metrics_path(const hfinit *h)
+{
+    return h->loaded && h->spec.metrics_file.len ? h->spec.metrics_file.p : "";
 }
 
 const char *hfinit_termination_text(hfinit *h, const hfinit_error *error)

@@ -277,6 +277,13 @@ int hfinit_fetch_snapshot(hfinit *h, const hfinit_repo *repo, char **folder, hfi
 int hfinit_fetch_file(hfinit *h, const hfinit_repo *repo, const char *file, char **path,
                       hfinit_error *error);
 
+/* Does the loaded spec ask to stay after a complete run (stay, watch)? */
+bool hfinit_wants_to_stay(const hfinit *h);
+/* After a run that ended well: idles until hfinit_cancel, and looks every `watch` whether a revision has
+ * moved, to fetch what it is then. A look that fails is logged, and tried again when the next one is
+ * due. 0 when stopped; -1 if that was in the middle of fetching, or if the volume is not complete since
+ * the last look failed. */
+int hfinit_stay(hfinit *h, hfinit_error *error);
 /* Resolves and lists, touches nothing. -1 also when it would not fit (exit code 20), with the plan
  * filled all the same. hfinit_plan_release in every case; texts live as long as the plan. */
 typedef struct hfinit_plan_repo {
@@ -372,6 +379,8 @@ int hfinit_prune(hfinit *h, bool dry_run, hfinit_prune_fn *visit, void *user, ui
 typedef void hfinit_each_fn(const char *const column[7], void *user);
 void         hfinit_each_setting(hfinit_each_fn *each, void *user);
 
+/* metrics.file of the loaded spec; "" none. Lent until the next load. */
+const char *hfinit_metrics_path(const hfinit *h);
 /* Where the termination message goes; "" none. Also known after a failed hfinit_load. Lent until the
  * next load. The library itself never writes it. */
 const char *hfinit_termination_path(const hfinit *h);

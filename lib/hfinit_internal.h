@@ -38,12 +38,14 @@ struct hfinit {
     const char          *termination_variable; /* HF_INIT_TERMINATION_MESSAGE; NULL unset */
     struct buf           text;                 /* what lent answers point into */
     struct last_words    last_words;
+    struct metrics      *metrics; /* NULL: none are wanted, or no run has begun */
 };
 
 enum hfinit_purpose {
     HFINIT_TO_RUN,
     HFINIT_TO_LOOK,
     HFINIT_TO_VERIFY,
+    HFINIT_TO_LOOK_AGAIN, /* a sidecar's look, after a run */
     HFINIT_TO_REPAIR,
     HFINIT_TO_REFRESH
 };
@@ -68,5 +70,7 @@ hfinit_code   hfinit_code_of(enum err_kind kind);
 enum err_kind hfinit_kind_of(hfinit_code code); /* ERR_INTERNAL for what is none */
 /* Copies err to the caller's `out` (may be NULL) and remembers it. Always -1. */
 int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out);
+/* Is the marker of the loaded spec on the volume? */
+bool hfinit_has_marker(hfinit *h);
 
 #endif

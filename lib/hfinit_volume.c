@@ -148,6 +148,20 @@ static int is_there(struct wait *w, struct store *store, struct err *err)
     return rc;
 }
 
+bool hfinit_has_marker(hfinit *h)
+{
+    struct wait   w = {.h = h};
+    struct store *store;
+    struct err    ignored;
+    int           there;
+
+    if (open_store(h, &store, &ignored))
+        return false;
+    there = is_there(&w, store, &ignored);
+    store_free(store);
+    return there > 0;
+}
+
 static void copy_member(const struct json *object, const char *key, char *to, size_t size)
 {
     struct str text = {"", 0};

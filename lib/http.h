@@ -70,10 +70,12 @@ struct http_sink {
 
 struct http_request {
     struct str              url;
-    const struct secret    *token;            /* NULL: none. Sent as Authorization: Bearer */
-    struct str              range;            /* "bytes=a-b" or empty */
-    bool                    may_http2;        /* else HTTP/1.1 */
-    bool                    accept_gzip;      /* for API answers; files ask for identity */
+    const struct secret    *token;       /* NULL: none. Sent as Authorization: Bearer */
+    struct str              range;       /* "bytes=a-b" or empty */
+    struct str              put;         /* sent by PUT; p NULL: a GET. Borrowed until the result */
+    const char             *put_type;    /* its Content-Type */
+    bool                    may_http2;   /* else HTTP/1.1 */
+    bool                    accept_gzip; /* for API answers; files ask for identity */
     uint64_t                total_timeout_ms; /* 0: none */
     const struct http_sink *sink;
     void                   *owner;

@@ -107,6 +107,12 @@ static void set_headers(struct request *r, const struct http_request *request)
     if (request->range.len) {
         buf_printf(&line, "Range: %.*s", STR_ARG(request->range));
         add_header_line(r, buf_cstr(&line));
+        buf_clear(&line);
+    }
+    if (request->put.p) { /* nobody waits to be told to go on, as libcurl would with a long body */
+        buf_printf(&line, "Content-Type: %s", request->put_type);
+        add_header_line(r, buf_cstr(&line));
+        add_header_line(r, "Expect:");
     }
     if (!request->accept_gzip) /* a compressed file has no ranges and another length */
         add_header_line(r, "Accept-Encoding: identity");
@@ -172,6 +178,11 @@ static void set_transfer(struct request *r, const struct http_request *request)
     curl_easy_setopt(r->easy, CURLOPT_LOW_SPEED_TIME, (long)((c->stall_timeout_ms + 999) / 1000));
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
     curl_easy_setopt(r->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)r->http->speed_bytes_per_s);
+    if (request->put.p) {
+        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->put.len);
+        curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, request->put.p);
+        curl_easy_setopt(r->easy, CURLOPT_CUSTOMREQUEST, "PUT");
+    }
     if (request->accept_gzip)
         curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->error_text);

@@ -101,6 +101,22 @@ struct last_words_view {
 struct last_words_view last_words_speak(struct last_words *words, const char *why);
 void                   last_words_release(struct last_words *words);
 
+/* The run in Prometheus's words: OpenMetrics 1.0, or the text format before it (0.0.4). docs/metrics.md
+ * has every name. A page is one report_metrics and one report_metrics_end. */
+enum report_dialect { REPORT_OPENMETRICS, REPORT_PROMETHEUS, REPORT_DIALECTS };
+struct report_metrics {
+    const struct report_run     *run;
+    const struct progress_view  *view;
+    const struct progress_stats *stats;
+    const struct err            *err; /* why it failed; NULL or ERR_NONE: it has not */
+};
+struct report_looks { /* of a sidecar, for a revision that moves */
+    uint64_t unchanged, changed, failed;
+};
+void report_metrics(const struct report_metrics *m, enum report_dialect dialect, struct buf *out);
+void report_metrics_end(const char *spec_name, bool is_ready, const struct report_looks *looks,
+                        enum report_dialect dialect, struct buf *out);
+
 /* NAME='value' lines: HF_INIT_TARGET, HF_INIT_MODEL_PATH, …; layout cache: HF_HUB_CACHE and
  * HF_HUB_OFFLINE. For `set -a; . FILE; set +a` and for Kubernetes' fileKeyRef. */
 void report_env(const struct report_run *run, struct buf *out);

@@ -1,9 +1,7 @@
 /* snapshot.c: the story of a run. Each chapter is one function; snapshot_internal.h says where
  * their details live. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "cgroup.h"
 #include "snapshot_internal.h"
@@ -16,6 +14,7 @@ int snapshot_new(const struct snapshot_config *config, struct snapshot **out, st
     s->config = *config;
     s->spec = config->spec;
     s->started_at_ms = s->heartbeat_at_ms = s->lease_at_ms = clock_now_ms(&config->clock);
+    s->is_quiet = config->is_look;
     s->progress = progress_new(s->spec->repo_count, &config->clock);
     s->repo = mem_alloc(s->spec->repo_count * sizeof(*s->repo));
     for (size_t i = 0; i < s->spec->repo_count; i++) {
@@ -28,25 +27,40 @@ int snapshot_new(const struct snapshot_config *config, struct snapshot **out, st
     return 0;
 }
 
-void snapshot_free(struct snapshot *s)
+void snapshot_rest(struct snapshot *s)
 {
-    if (!s)
-        return;
     snapshot_drop_leases(s);
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         if (s->repo[i].store)
             store_repo_close(s->repo[i].store);
+        s->repo[i].store = NULL;
         hub_listing_release(&s->repo[i].listing.files);
     }
     fetch_free(s->fetch);
-    if (s->store)
-        store_free(s->store);
+    s->fetch = NULL;
+    store_free(s->store);
+    s->store = NULL;
+    s->report.instance = NULL;
     tls_free(s->tls);
+    s->tls = NULL;
     if (s->http_ready)
         http_global_release();
+    s->http_ready = false;
+    plan_release(&s->plan);
+}
+
+bool snapshot_is_quiet(const struct snapshot *s)
+{
+    return s->is_quiet;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    if (!s)
+        return;
+    snapshot_rest(s);
     progress_view_release(&s->view);
     progress_free(s->progress);
-    plan_release(&s->plan);
     arena_release(&s->arena);
     free(s->report_repo);
     free(s->repo);
@@ -515,26 +529,6 @@ static int make_it_match(struct snapshot *s, struct err *err)
 
 /* --- from start to end --- */
 
-/* A fleet that starts in one second shall not ask in one second: each node waits its own share. */
-static int wait_start_jitter(struct snapshot *s, struct err *err)
-{
-    const char    *node = getenv("NODE_NAME");
-    struct utsname host;
-    struct digest  digest;
-    uint64_t       wait_ms;
-
-    if (s->spec->start_jitter_ms == 0)
-        return 0;
-    digest_of_text(str_from(node ? node : uname(&host) == 0 ? host.nodename : ""), &digest);
-    memcpy(&wait_ms, digest.byte, sizeof(wait_ms));
-    wait_ms %= s->spec->start_jitter_ms;
-    progress_enter(s->progress, PHASE_WAITING);
-    progress_wait(s->progress, "its turn (startJitter)",
-                  clock_wall_ms(&s->config.clock) + (int64_t)wait_ms);
-    log_write(s->config.log, LOG_INFO, "waiting for its turn", LOG_NUM("wait_ms", wait_ms));
-    return snapshot_sleep(s, wait_ms, err);
-}
-
 /* Who was stopped for minutes finds its partials in other hands; the lease tells why. */
 static void blame_lost_lease(struct snapshot *s, struct err *err)
 {
@@ -554,7 +548,8 @@ static int run(struct snapshot *s, struct err *err)
     snapshot_fill_report(s);
     snapshot_learn_whose_status(s);
     snapshot_write_status(s, NULL);
-    if (wait_start_jitter(s, err))
+    metrics_start(s->config.metrics); /* confined by now, for it faces strangers */
+    if (!s->config.is_look && snapshot_wait_jitter(s, err))
         return -1;
     rc = s->config.rehash ? take_commits_of_marker(s, err) : is_complete_already(s, err);
     if (rc == 0)
@@ -583,5 +578,6 @@ int snapshot_run(struct snapshot *s, struct err *err)
     snapshot_write_status(s, rc ? err : NULL);
     snapshot_tell_progress(s);
     snapshot_drop_leases(s);
+    snapshot_push_metrics(s);
     return rc;
 }

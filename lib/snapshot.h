@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "metrics.h"
 #include "plan.h"
 #include "progress.h"
 #include "report.h"
@@ -23,19 +24,27 @@ struct snapshot_config {
     bool  draws_bars; /* somebody draws what on_progress says: no heartbeat lines */
     /* Ten times a second while the run ticks, and once when it is over; may be NULL. */
     void (*on_progress)(const struct progress_view *view, void *user);
-    void              *on_progress_user;
-    http_hook_fn      *hook; /* answers in place of the network; NULL: none */
-    void              *hook_user;
-    int                stop_fd;        /* readable when the run should stop; -1 none */
-    _Atomic int       *stop;           /* 0 go on, else the ERR_ kind to stop with; may be NULL */
-    bool               read_only;      /* plan, verify: nothing is created or changed */
-    bool               rehash;         /* every file there is hashed, whatever is known of it */
-    bool               stay_at_marker; /* with rehash: at the commits that the marker names */
-    struct last_words *last; /* kept up to date for the case that die() ends it; may be NULL */
+    void         *on_progress_user;
+    http_hook_fn *hook; /* answers in place of the network; NULL: none */
+    void         *hook_user;
+    int           stop_fd;        /* readable when the run should stop; -1 none */
+    _Atomic int  *stop;           /* 0 go on, else the ERR_ kind to stop with; may be NULL */
+    bool          read_only;      /* plan, verify: nothing is created or changed */
+    bool          rehash;         /* every file there is hashed, whatever is known of it */
+    bool          stay_at_marker; /* with rehash: at the commits that the marker names */
+    /* A sidecar looks again, after a run that ended well: what others read changes only once there is
+     * something to do. */
+    bool               is_look;
+    struct metrics    *metrics; /* borrowed; may be NULL */
+    struct last_words *last;    /* kept up to date for the case that die() ends it; may be NULL */
 };
 
 int  snapshot_new(const struct snapshot_config *config, struct snapshot **out, struct err *err);
 void snapshot_free(struct snapshot *s);
+/* After a run: gives back all but what tells of it (snapshot_report, snapshot_view). */
+void snapshot_rest(struct snapshot *s);
+/* Of a look (is_look): there was nothing to do. */
+bool snapshot_is_quiet(const struct snapshot *s);
 
 /* Makes the volume match. On failure err is that of the first repo, in spec order, that is not
  * optional. Status, marker and env file are written on the way. */

@@ -5,7 +5,7 @@
  *   snapshot_look.c     what is there already, what is missing, does it fit
  *   snapshot_ask.c      plans, listings, verifying; nothing is changed
  *   snapshot_hash.c     reading files from end to end: to adopt them, to verify them
- *   snapshot_state.c    what others see: status, marker, heartbeat, env file; the tick
+ *   snapshot_state.c    what others see: status, metrics, marker, heartbeat, env file; the tick
  *   snapshot_lease.c    waiting for other writers */
 #ifndef HFI_SNAPSHOT_INTERNAL_H
 #define HFI_SNAPSHOT_INTERNAL_H
@@ -49,6 +49,8 @@ struct snapshot {
     bool                   status_is_theirs; /* the status file tells of the one we wait for */
     uint64_t               started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms, drawn_at_ms;
     bool                   http_ready;
+    bool                   is_quiet;        /* a look that has found nothing to do yet */
+    bool                   marker_is_there; /* as far as this run knows; of this spec */
 };
 
 static inline bool snapshot_is_cache(const struct snapshot *s)
@@ -72,7 +74,9 @@ int snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
 /* Fills the listing of one repo from what an earlier run left. 1, 0 not there, -1. */
 int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err);
 /* Everything that speaks to the network: TLS roots, libcurl, fetch. Once, and only if needed. */
-int  snapshot_connect(struct snapshot *s, struct err *err);
+int snapshot_connect(struct snapshot *s, struct err *err);
+/* The part of it that asks for nothing yet. */
+int  snapshot_open_http(struct snapshot *s, struct http_config *out, struct err *err);
 int  snapshot_open_repo(struct snapshot *s, size_t i, struct err *err);
 void snapshot_repo_fails(struct snapshot *s, size_t i, const struct err *err);
 /* The first failure that counts; false if there is none. */
@@ -103,6 +107,7 @@ void snapshot_learn_whose_status(struct snapshot *s); /* before the first write 
 void snapshot_yield_status(struct snapshot *s);       /* once replaced */
 void snapshot_write_status(struct snapshot *s, const struct err *err);
 void snapshot_tell_progress(struct snapshot *s); /* to whoever draws it */
+void snapshot_push_metrics(struct snapshot *s);  /* once the run is over */
 /* 1 the marker is of this spec (report_repo is filled from it), 0 not, -1. */
 int snapshot_read_marker(struct snapshot *s, struct err *err);
 int snapshot_write_marker(struct snapshot *s, struct err *err);
@@ -111,6 +116,7 @@ int snapshot_remove_marker(struct snapshot *s, struct err *err);
 int snapshot_remove_false_markers(struct snapshot *s, struct err *err);
 /* Sleeps in ticks. */
 int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err);
+int snapshot_wait_jitter(struct snapshot *s, struct err *err); /* startJitter */
 
 /* snapshot_lease.c */
 /* Takes the lease of every repo; 1 if it had to wait for somebody (the volume may have changed). */

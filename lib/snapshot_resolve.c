@@ -194,21 +194,10 @@ static int open_tls(struct snapshot *s, struct err *err)
     return 0;
 }
 
-int snapshot_connect(struct snapshot *s, struct err *err)
+int snapshot_open_http(struct snapshot *s, struct http_config *out, struct err *err)
 {
-    const struct spec  *spec = s->spec;
-    struct fetch_config config = {
-        .spec = s->config.spec,
-        .clock = s->config.clock,
-        .log = s->config.log,
-        .progress = s->progress,
-        .tick = snapshot_tick,
-        .user = s,
-        .stop_fd = s->config.stop_fd,
-    };
+    const struct spec *spec = s->spec;
 
-    if (s->fetch)
-        return 0;
     if (!s->http_ready) {
         if (http_global_init(err))
             return -1;
@@ -216,7 +205,7 @@ int snapshot_connect(struct snapshot *s, struct err *err)
     }
     if (!s->tls && open_tls(s, err))
         return -1;
-    config.http = (struct http_config){
+    *out = (struct http_config){
         .tls = s->tls,
         .user_agent = str_from(arena_printf(&s->arena, "hf-init/%s%s%.*s", s->config.version,
                                             spec->user_agent_origin.len ? "; origin/" : "",
@@ -234,6 +223,25 @@ int snapshot_connect(struct snapshot *s, struct err *err)
         .hook = s->config.hook,
         .hook_user = s->config.hook_user,
     };
+    return 0;
+}
+
+int snapshot_connect(struct snapshot *s, struct err *err)
+{
+    struct fetch_config config = {
+        .spec = s->config.spec,
+        .clock = s->config.clock,
+        .log = s->config.log,
+        .progress = s->progress,
+        .tick = snapshot_tick,
+        .user = s,
+        .stop_fd = s->config.stop_fd,
+    };
+
+    if (s->fetch)
+        return 0;
+    if (snapshot_open_http(s, &config.http, err))
+        return -1;
     return fetch_new(&config, &s->fetch, err);
 }
 

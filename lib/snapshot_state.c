@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "json.h"
 #include "snapshot_internal.h"
@@ -111,8 +112,9 @@ void snapshot_log_start(const struct snapshot *s)
     struct buf         settings = {0};
 
     spec_visit(spec, add_setting, &settings);
-    log_write(s->config.log, LOG_INFO, "start", LOG_CSTR("version", s->config.version),
-              LOG_TEXT("spec", spec->name), LOG_TEXT("target", spec->target),
+    log_write(s->config.log, s->config.is_look ? LOG_DEBUG : LOG_INFO, "start",
+              LOG_CSTR("version", s->config.version), LOG_TEXT("spec", spec->name),
+              LOG_TEXT("target", spec->target),
               LOG_CSTR("layout", snapshot_is_cache(s) ? "cache" : "dir"),
               LOG_NUM("repos", spec->repo_count), LOG_URL("endpoint", spec->endpoint.item[0]),
               LOG_CSTR("token", spec->token_origin.len ? spec->token_origin.p : "none"),
@@ -128,15 +130,24 @@ static void look(struct snapshot *s)
     progress_look(s->progress, &s->view);
 }
 
+static void show_metrics(struct snapshot *s, const struct err *err)
+{
+    const struct report_metrics run = {&s->report, &s->view, progress_stats(s->progress), err};
+
+    if (!s->is_quiet && !s->config.read_only)
+        metrics_show(s->config.metrics, &run, s->marker_is_there);
+}
+
 void snapshot_write_status(struct snapshot *s, const struct err *err)
 {
     struct buf text = {0};
     struct err why;
-    bool       has_status =
-        s->store && !s->config.read_only && !s->volume_is_read_only && !s->status_is_theirs;
+    bool       has_status = s->store && !s->config.read_only && !s->volume_is_read_only &&
+                      !s->status_is_theirs && !s->is_quiet;
 
     look(s);
     s->status_at_ms = clock_now_ms(&s->config.clock);
+    show_metrics(s, err);
     if (s->config.last)
         last_words_prepare(s->config.last, &s->report, &s->view,
                            has_status && !progress_phase_is_final(s->view.phase));
@@ -167,6 +178,24 @@ void snapshot_leave_status(const struct snapshot *s, const char *text)
 {
     if (s->store)
         store_leave_state(s->store, s->status_name, text);
+}
+
+/* Nobody waits for it any more but the container's end. Who is stopped has 2 s for all. */
+void snapshot_push_metrics(struct snapshot *s)
+{
+    enum { LIMIT_MS = 5000, LIMIT_IF_STOPPED_MS = 500 };
+    bool               is_stopped = progress_phase(s->progress) == PHASE_CANCELLED;
+    struct http_config http;
+    struct err         err;
+
+    if (!metrics_wants_push(s->config.metrics) || s->is_quiet || s->config.read_only)
+        return;
+    if (snapshot_open_http(s, &http, &err))
+        log_write(s->config.log, LOG_WARN, "the metrics were not pushed",
+                  LOG_CSTR("error", err.text));
+    else
+        metrics_push(s->config.metrics, &http, is_stopped ? LIMIT_IF_STOPPED_MS : LIMIT_MS,
+                     is_stopped ? NULL : s->config.stop);
 }
 
 static void heartbeat(struct snapshot *s)
@@ -296,6 +325,26 @@ int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err)
     }
 }
 
+/* A fleet that starts in one second shall not ask in one second: each node waits its own share. */
+int snapshot_wait_jitter(struct snapshot *s, struct err *err)
+{
+    const char    *node = getenv("NODE_NAME");
+    struct utsname host;
+    struct digest  digest;
+    uint64_t       wait_ms;
+
+    if (s->spec->start_jitter_ms == 0)
+        return 0;
+    digest_of_text(str_from(node ? node : uname(&host) == 0 ? host.nodename : ""), &digest);
+    memcpy(&wait_ms, digest.byte, sizeof(wait_ms));
+    wait_ms %= s->spec->start_jitter_ms;
+    progress_enter(s->progress, PHASE_WAITING);
+    progress_wait(s->progress, "its turn (startJitter)",
+                  clock_wall_ms(&s->config.clock) + (int64_t)wait_ms);
+    log_write(s->config.log, LOG_INFO, "waiting for its turn", LOG_NUM("wait_ms", wait_ms));
+    return snapshot_sleep(s, wait_ms, err);
+}
+
 /* --- marker and env file --- */
 
 int snapshot_read_marker(struct snapshot *s, struct err *err)
@@ -308,6 +357,7 @@ int snapshot_read_marker(struct snapshot *s, struct err *err)
                                 s->spec->repo_count);
     else if (rc < 0 && err->kind == ERR_TOO_LARGE)
         rc = 0; /* no marker of ours is that long */
+    s->marker_is_there = rc > 0;
     buf_release(&text);
     return rc;
 }
@@ -326,6 +376,7 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
     report_marker(&s->report, clock_wall_ms(&s->config.clock), &marker);
     if (rc == 0) /* the last write of all: it says that everything else is there */
         rc = store_write_state(s->store, s->marker_name, buf_view(&marker), true, err);
+    s->marker_is_there = rc == 0;
     if (rc) /* it may have its name, and the folder would not be synced: this run says no */
         snapshot_remove_marker(s, &ignored);
     buf_release(&marker);
@@ -335,6 +386,7 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
 
 int snapshot_remove_marker(struct snapshot *s, struct err *err)
 {
+    s->marker_is_there = s->is_quiet = false; /* from here on it concerns others */
     return store_remove_state(s->store, s->marker_name, true, err);
 }
 

@@ -84,13 +84,15 @@ struct spec {
     uint64_t              lock_wait_ms;
     uint32_t              shard_index, shard_count;
     uint64_t              start_jitter_ms;
+    bool                  stay;
+    uint64_t              watch_ms; /* 0 never; else it stays as well */
     uint32_t              file_mode, dir_mode;
     struct str            tls_ca_file, tls_client_cert, tls_client_key;
     enum spec_progress    progress;
     int                   log_level; /* enum log_level */
     enum spec_log_format  log_format;
-    struct str            metrics_listen, metrics_file, metrics_push;
-    struct str            termination_message; /* empty: none */
+    struct str            metrics_listen, metrics_file, metrics_push; /* empty: none */
+    struct str            termination_message;                        /* empty: none */
 
     /* Only from the official variables. */
     bool             offline;          /* HF_HUB_OFFLINE, else TRANSFORMERS_OFFLINE */

@@ -8,35 +8,9 @@ static bool was_said(const struct spec_repo *repo, const char *path)
     return spec_repo_place_of(repo, path)->layer != SPEC_FROM_DEFAULT;
 }
 
-/* Settings of the format that this version cannot honour: refused, because a setting that is taken
- * and then does nothing is a lie. */
-static int check_promises(struct spec_draft *d)
-{
-    const struct spec *spec = d->spec;
-    const struct {
-        const char *path;
-        bool        wanted;
-        const char *instead;
-    } later[] = {
-        {"metrics.listen", spec->metrics_listen.len > 0, "read NAME.status.json"},
-        {"metrics.file", spec->metrics_file.len > 0, "read NAME.status.json"},
-        {"metrics.push", spec->metrics_push.len > 0, "read NAME.status.json"},
-    };
-
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-        if (later[i].wanted)
-            return spec_fail(d, spec_place_of(d, later[i].path),
-                             "%s: not in this version yet; leave it out, or %s", later[i].path,
-                             later[i].instead);
-    return 0;
-}
-
 static int check_run(struct spec_draft *d)
 {
     const struct spec *spec = d->spec;
-
-    if (check_promises(d))
-        return -1;
 
     if (spec->shard_index >= spec->shard_count)
         return spec_fail(d, spec_place_of(d, "shard.index"),

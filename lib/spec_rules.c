@@ -4,6 +4,9 @@
  * password) is never repeated in the message. */
 #include "spec_rules.h"
 
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "pattern.h"
 #include "repo.h"
 #include "spec_value.h"
@@ -184,6 +187,22 @@ int spec_rule_push_url(struct str text, struct err *err)
     return err_set(err, ERR_SPEC, "not a URL; allowed: http:// or https://, a host and a path");
 }
 
+/* No names: they would be looked up before anything else, and may lead to somewhere else. */
+static bool is_literal_address(struct str host)
+{
+    char          copy[64];
+    unsigned char bytes[16];
+    bool          is_v6 = host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
+
+    if (is_v6)
+        host = str_sub(host, 1, host.len - 1);
+    if (host.len >= sizeof(copy))
+        return false;
+    memcpy(copy, host.p, host.len);
+    copy[host.len] = '\0';
+    return inet_pton(is_v6 ? AF_INET6 : AF_INET, copy, bytes) == 1;
+}
+
 int spec_rule_listen(struct str text, struct err *err)
 {
     ptrdiff_t colon = str_rfind_char(text, ':');
@@ -191,8 +210,8 @@ int spec_rule_listen(struct str text, struct err *err)
     char      shown[SPEC_QUOTE_TEXT];
 
     if (colon >= 0 && str_to_u64(str_sub(text, (size_t)colon + 1, text.len), &port) && port > 0 &&
-        port <= 65535)
+        port <= 65535 && (colon == 0 || is_literal_address(str_sub(text, 0, (size_t)colon))))
         return 0;
-    return err_set(err, ERR_SPEC, "%s is not an address; write :9464 or 127.0.0.1:9464",
+    return err_set(err, ERR_SPEC, "%s is not an address; write :9464, 127.0.0.1:9464 or [::1]:9464",
                    spec_quote(text, shown));
 }

@@ -124,6 +124,11 @@ int app_run(struct app *app, bool refresh, hfinit_error *error)
     app_write_message(path, "");
     signals_guard(app->signals, app->h, path);
     rc = refresh ? hfinit_refresh(app->h, error) : hfinit_run(app->h, error);
+    if (rc == 0 && hfinit_wants_to_stay(app->h)) {
+        if (!app->args->quiet)
+            console_say(app->console, "%s", hfinit_verdict(app->h, error));
+        rc = hfinit_stay(app->h, error);
+    }
     signals_unguard(app->signals);
     return rc;
 }

@@ -26,7 +26,7 @@ int app_fail(struct app *app, const hfinit_error *error);
 /* Writes a termination message. Kubernetes mounts the file; where it does not exist, nobody asked for
  * it. It is emptied first, so that nothing of an earlier message sticks. */
 void app_write_message(const char *path, const char *text);
-/* Runs the loaded spec; `refresh`: believing nothing that is there. 0 or -1. */
+/* Runs the loaded spec, and stays if it says so; `refresh`: believing nothing that is there. 0 or -1. */
 int app_run(struct app *app, bool refresh, hfinit_error *error);
 /* Leaves the termination message and prints the verdict as the last line; returns the exit code. */
 int app_finish_run(struct app *app, bool failed, const hfinit_error *error);

@@ -31,6 +31,8 @@ static const char run_help[] =
     "  --ignore LIST        but not those that match one of these\n"
     "  --layout dir|cache   plain files, or the cache that huggingface_hub reads\n"
     "  --token-file PATH    a file with the token; HF_TOKEN works as well\n"
+    "  --stay               when all is there, idle until stopped, as a sidecar does\n"
+    "  --watch DURATION     stay, and look this often for a new commit of the revisions\n"
     "  --dry-run            print the plan and touch nothing, as hf-init plan does\n" COMMON_OPTIONS
     "\n"
     "Examples:\n"

@@ -2,8 +2,11 @@
 #include "sandbox.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +25,8 @@ static const uint64_t into_folders = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_AC
                                      LANDLOCK_ACCESS_FS_REFER | LANDLOCK_ACCESS_FS_MAKE_REG |
                                      LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SYM |
                                      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR;
+static const uint64_t for_a_swap = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE |
+                                   LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 static const uint64_t for_nobody = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
                                    LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
                                    LANDLOCK_ACCESS_FS_MAKE_SOCK;
@@ -48,6 +53,25 @@ static int allow_termination_message(int rules, const char *path, uint64_t known
     return rc;
 }
 
+/* A file is replaced by renaming in its folder, so it is the folder that must be allowed. */
+static int allow_folder_of(int rules, const char *path, uint64_t known)
+{
+    const char *slash = strrchr(path, '/');
+    char        folder[PATH_MAX];
+    int         fd, rc;
+
+    if (!path[0] || strlen(path) >= sizeof(folder))
+        return 0;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    rc = allow(rules, fd, for_a_swap & known);
+    close(fd);
+    return rc;
+}
+
 void sandbox_enter(int volume_fd, void *user)
 {
     struct landlock_ruleset_attr handled = {0};
@@ -69,7 +93,8 @@ void sandbox_enter(int volume_fd, void *user)
         return;
     /* A rule that could not be made must not become a run that cannot write. */
     if ((volume_fd < 0 || allow(rules, volume_fd, into_folders & known) == 0) &&
-        allow_termination_message(rules, hfinit_termination_path(user), known) == 0)
+        allow_termination_message(rules, hfinit_termination_path(user), known) == 0 &&
+        allow_folder_of(rules, hfinit_metrics_path(user), known) == 0)
         syscall(SYS_landlock_restrict_self, rules, 0);
     close(rules);
 }

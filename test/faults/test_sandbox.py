@@ -67,6 +67,23 @@ def test_who_only_asks_or_cleans_up_is_confined_as_well(run, hub, tmp_path, volu
     assert lines[0].startswith("landlock_restrict_self(") and lines[0].endswith(" = 0"), "before anything is asked or removed"
 
 
+@needs_landlock
+def test_who_answers_scrapers_is_confined_too_and_the_metrics_file_is_written(hub, tmp_path, volume):
+    """The port is opened before, the thread that strangers talk to is started after."""
+    hub.model("acme/tiny", {"a.txt": "a"})
+    folder, pid = tmp_path / "textfile", os.getpid() % 65536
+    folder.mkdir()
+    trace = tmp_path / "trace"
+    subprocess.run(["strace", "-f", "-qq", "-e", "trace=landlock_restrict_self,clone,clone3,bind", "-o", str(trace), BIN, "run",
+                    "--repos", "acme/tiny", "--target", str(volume.path), "--endpoint", hub.endpoint, "--metrics-listen",
+                    f"127.99.{pid >> 8}.{pid & 255}:9464", "--metrics-file", str(folder / "hf-init.prom")],
+                   env={}, check=True, capture_output=True, timeout=60)
+    before, after = trace.read_text().split("landlock_restrict_self(", 1)
+    assert "= 0" in after.splitlines()[0]
+    assert "htons(9464)" in before and before.count("clone") <= 1, "of all threads only the one for signals came before"
+    assert os.listdir(folder) == ["hf-init.prom"] and "hf_init_ready" in (folder / "hf-init.prom").read_text()
+
+
 def test_a_kernel_without_landlock_changes_nothing(hub, complete, start):
     repo = hub.model("acme/tiny", {"a.txt": "a", "w.bin": lfs(1 << 20)})
     inject = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=landlock_create_ruleset:error=ENOSYS")

@@ -13,10 +13,11 @@ from pathlib import Path
 ROWS = [
     "err str buf arena range log secret pattern url repo",
     "tls json fs digest clock cgroup",  # walls: mbedTLS, cJSON, system calls, hashes, time
-    "http",                             # curl; stands on tls and clock
+    "http serve",                       # curl, microhttpd; they stand on tls and clock
     "hub spec version",
     "plan store progress",
     "fetch report",
+    "metrics",
     "snapshot",
     "hfinit",
 ]
@@ -27,6 +28,7 @@ HOMES = {
     "curl/": ["lib/http.c", "lib/http_*.[ch]"],
     "cJSON.h": ["lib/json.c"],
     "yaml.h": ["lib/spec_yaml.c"],
+    "microhttpd.h": ["lib/serve.c"],
     "mbedtls/": ["lib/tls.c", "lib/tls_*.[ch]"],
     "psa/": ["lib/tls.c", "lib/tls_*.[ch]"],
     "kernels.h": ["lib/digest.c", "lib/digest_*.c"],

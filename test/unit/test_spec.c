@@ -147,10 +147,10 @@ static const struct {
     {"a share beyond the count", "shard: {index: 4, count: 4}\n" HEAD, "allowed: 0 to 3"},
     {"a share without a number", "shard: {count: 4}\n" HEAD, "spec:1:16: shard.count is 4, but"},
     {"a certificate without key", "tls: {clientCert: /c}\n" HEAD, "needs tls.clientKey"},
-    {"metrics to serve", "metrics: {listen: ':9464'}\n" HEAD, "not in this version yet"},
-    {"metrics to a file", "metrics: {file: /f}\n" HEAD, "not in this version yet"},
-    {"metrics to push", "metrics: {push: 'http://x/y'}\n" HEAD, "not in this version yet"},
     {"an address without port", "metrics: {listen: localhost}\n" HEAD, "is not an address"},
+    {"an address with a name", "metrics: {listen: 'localhost:9464'}\n" HEAD, "is not an address"},
+    {"an address without brackets", "metrics: {listen: '::1:9464'}\n" HEAD, "is not an address"},
+    {"a look every second", "watch: 1s\n" HEAD, "watch: "},
     {"a push to nowhere", "metrics: {push: gateway}\n" HEAD, "not a URL"},
 
     {"a key that goes on behind a NUL", "\"target\\0x\": /n\n" HEAD,
@@ -248,10 +248,11 @@ static const char everything[] =
     "bandwidth: 200MiB/s\ndisk: {reserve: 0, limit: 2Gi, check: false}\npageCache: drop\n"
     "verify: size\ntimeouts: {connect: 5, stall: 1m30s, total: 2h}\n"
     "retry: {attempts: 3, maxWait: 10s}\nonUnreachable: fail\nlock: {wait: 0}\n"
-    "shard: {index: 1, count: 4}\nstartJitter: 500ms\nfileMode: 0640\ndirMode: 0o2775\n"
+    "shard: {index: 1, count: 4}\nstartJitter: 500ms\nstay: true\nwatch: 10m\nfileMode: 0640\ndirMode: 0o2775\n"
     "tls: {caFile: /ca, clientCert: /c, clientKey: /k}\nprogress: none\n"
     "log: {level: debug, format: json}\n"
-    "metrics: {listen: '', file: '', push: ''}\nterminationMessage: ''\n";
+    "metrics: {listen: '[::1]:9464', file: /f.prom, push: 'http://gateway:9091/metrics/job/x'}\n"
+    "terminationMessage: ''\n";
 
 static void check_everything(void)
 {
@@ -282,6 +283,11 @@ static void check_everything(void)
     CHECK_U64(f.spec.lock_wait_ms, 0);
     CHECK_U64(f.spec.shard_index, 1);
     CHECK_U64(f.spec.start_jitter_ms, 500);
+    CHECK(f.spec.stay);
+    CHECK_U64(f.spec.watch_ms, 600000);
+    CHECK_IS(f.spec.metrics_listen, "[::1]:9464");
+    CHECK_IS(f.spec.metrics_file, "/f.prom");
+    CHECK_IS(f.spec.metrics_push, "http://gateway:9091/metrics/job/x");
     CHECK_U64(f.spec.file_mode, 0640);
     CHECK_U64(f.spec.dir_mode, 02775);
     CHECK_U64(f.spec.ca_files.count, 1);
