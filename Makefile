@@ -62,7 +62,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all install install-program install-library primitives seams test torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
+.PHONY: all install install-program install-library primitives seams test interop torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -167,6 +167,10 @@ export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit seams build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
 	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults test/library
+interop: all build/venv/ready ## beside the real huggingface_hub, loaders and JavaScript, which pip and npm fetch: docs/interop.md
+	@deps/setup test interop
+	@test/interop/clients
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/interop
 torture: all seams build/venv/ready ## every test there is, as root: how much of the catalogue of faults is green
 	@deps/setup test torture
 	@$(MAKE) --no-print-directory VARIANT=asan seams
