@@ -62,7 +62,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all install install-program install-library primitives seams test interop torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
+.PHONY: all install install-program install-library primitives seams test interop kubernetes torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -166,7 +166,8 @@ fuzzers: $(FUZZ)
 export HF_INIT_BIN ?= $(CURDIR)/build/hf-init
 test: all unit seams build/venv/ready ## unit tests, then the binary against the stand-in Hub
 	@deps/setup test
-	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults test/library
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/unit test/hub test/run test/faults test/library \
+		test/kubernetes --ignore=test/kubernetes/tools
 interop: all build/venv/ready ## beside the real huggingface_hub, loaders and JavaScript, which pip and npm fetch: docs/interop.md
 	@deps/setup test interop
 	@test/interop/clients
@@ -181,6 +182,10 @@ coverage: seams build/venv/ready ## lines and branches that unit tests and runs 
 	@$(MAKE) --no-print-directory VARIANT=cov build/cov/hf-init unit
 	HF_INIT_BIN=$(CURDIR)/build/cov/hf-init build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 4 test/run test/faults
 	@test/coverage build/cov | tee build/coverage.txt
+kubernetes: all build/venv/ready ## manifests and chart as a cluster would judge them: schemas, admission, helm; needs Go
+	@deps/setup test kubernetes
+	test/kubernetes/tools/build
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q -n 2 test/kubernetes
 build/venv/ready: test/requirements.txt
 	@deps/setup test
 	@echo "  venv  build/venv: $$(grep -v '^#' $< | xargs)"

@@ -11,9 +11,19 @@ SPEC = ROOT / "manifests" / "spec.schema.json"
 VALUES = ROOT / "helm" / "hf-init" / "values.schema.json"
 
 
+def without_lookahead(schema):
+    """Helm is written in Go, whose patterns cannot look ahead; what they would refuse is left to hf-init."""
+    if isinstance(schema, list):
+        return [without_lookahead(below) for below in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: without_lookahead(below) for key, below in schema.items()
+            if not (key == "pattern" and isinstance(below, str) and "(?" in below)}
+
+
 def whole():
     """The values' schema with the spec's as it is today. The chart adds `target`, so values need not."""
-    values, spec = json.loads(VALUES.read_text()), json.loads(SPEC.read_text())
+    values, spec = json.loads(VALUES.read_text()), without_lookahead(json.loads(SPEC.read_text()))
     values["$defs"] = spec.pop("$defs")
     for key in ("$schema", "$id", "title"):
         spec.pop(key, None)
