@@ -28,7 +28,7 @@ def containers(pod):
 
 
 def is_ours(container):
-    return container["image"].rpartition(":")[0].endswith("/hf-init")
+    return re.search(r"/hf-init[:@]", container["image"]) is not None
 
 
 def arguments(container):
