@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import BIN, NOBODY, ROOT, Volume
+from conftest import BIN, NOBODY, ROOT, Volume, content_of
 from objects import (IMAGE, MANIFESTS, arguments, codes, containers, exit_code_rules, is_ours, load, ours, pod_of, spec_of,
                      specs, variables)
 from standin import lfs
@@ -207,7 +207,17 @@ def test_kserve_is_given_what_it_asks_for():
         assert thing["spec"]["workloadType"] in ("initContainer", "localModelDownloadJob")
 
 
-def test_docs_and_readme_name_manifests_that_exist():
+def test_what_kserve_starts_fetches(hub, start, tmp_path):
+    """SOURCE and FOLDER as its webhook adds them."""
+    repo = hub.model("acme/tiny", {"config.json": "{}", "model.safetensors": lfs(40_000)})
+    container = THINGS["kserve-single.yaml"][0]["spec"]["container"]
+    folder = tmp_path / "mnt"
+    result = start(None, "hf://acme/tiny:main", str(folder), command=arguments(container)[0], HF_ENDPOINT=hub.endpoint).wait()
+    assert result.code == 0, result
+    assert Volume(folder).files() == content_of(repo)
+
+
+def test_the_docs_name_manifests_that_exist():
     text = (ROOT / "docs/kubernetes.md").read_text()
     named = set(re.findall(r"\.\./(manifests/[\w./-]+|helm/[\w./-]+)", text))
     assert named and all((ROOT / path).exists() for path in named), named
