@@ -20,6 +20,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -82,8 +83,12 @@ func create(kind string, versioned runtime.Object) error {
 	if strategy.NamespaceScoped() && meta.GetNamespace() == "" {
 		meta.SetNamespace("test")
 	}
+	rest.FillObjectMetaSystemFields(meta)
 	before := internal.DeepCopyObject()
+	resource, _ := apimeta.UnsafeGuessKindToResource(versioned.GetObjectKind().GroupVersionKind())
 	ctx := genericrequest.WithNamespace(genericrequest.NewContext(), meta.GetNamespace())
+	ctx = genericrequest.WithRequestInfo(ctx, &genericrequest.RequestInfo{IsResourceRequest: true, Verb: "create",
+		APIGroup: resource.Group, APIVersion: resource.Version, Resource: resource.Resource, Namespace: meta.GetNamespace()})
 	if err := rest.BeforeCreate(strategy, ctx, internal); err != nil {
 		return err
 	}
