@@ -122,6 +122,7 @@ def played(hub, volume, tmp_path, name, spec):
     whole.update(target=str(volume.path), endpoint=hub.endpoint, startJitter=0)
     whole["disk"] = {"reserve": 0}
     whole.pop("tls", None)
+    whole.pop("stay", None)  # it would not end
     if "token" in whole:
         (tmp_path / "token").write_text(hub.token)
         whole["token"]["file"] = str(tmp_path / "token")
