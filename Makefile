@@ -5,12 +5,15 @@ COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
 # musl is the product; asan, tsan, cov, host and glibc are the same sources against this machine's libc,
 # fuzz is asan by clang with libFuzzer. make install VARIANT=glibc is for programs of that libc.
-# make ARCH=arm64 crosses: build/arm64/hf-init. make CRYPTO=stock takes AES-GCM and hashes from mbedTLS
-# instead of libgcrypt, to be measured against: build/stock/hf-init.
+# make ARCH=arm64 crosses: build/arm64/hf-init; its unit tests run under qemu-user. make CRYPTO=stock takes
+# AES-GCM and hashes from mbedTLS instead of libgcrypt, to be measured against: build/stock/hf-init.
 VARIANT ?= musl
-CROSS   := $(if $(filter arm64 aarch64,$(ARCH)),aarch64-linux-gnu-)
+MACHINE := $(shell uname -m)
+TARGET  := $(or $(patsubst arm64,aarch64,$(patsubst amd64,x86_64,$(ARCH))),$(MACHINE))
+CROSS   := $(if $(filter-out $(MACHINE),$(TARGET)),$(TARGET)-linux-gnu-)
+EMULATE := $(if $(CROSS),qemu-$(TARGET)-static)
 CRYPTO  :=
-OUT     := build$(if $(CROSS),/arm64)$(addprefix /,$(CRYPTO))
+OUT     := build$(if $(CROSS),/$(ARCH))$(addprefix /,$(CRYPTO))
 B       := $(OUT)/$(VARIANT)
 LIB     := $(patsubst %.c,$B/%.o,$(wildcard lib/*.c))
 CMD     := $(patsubst %.c,$B/%.o,$(wildcard cmd/hf-init/*.c))
@@ -24,8 +27,8 @@ PREFIX  ?= /usr/local
 D       := $(DESTDIR)$(PREFIX)
 SEAMS   := $(OUT)/seams$(addprefix -,$(filter-out musl,$(VARIANT)))/hf-init
 
-# A bare machine gets the tools it lacks first. `make clean` and `make help` need none.
-ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help,$(MAKECMDGOALS)),all),)
+# A bare machine gets the tools it lacks first. `make clean` and `make help` need none, an image brings its own.
+ifneq ($(if $(MAKECMDGOALS),$(filter-out clean help image image-index,$(MAKECMDGOALS)),all),)
   ifeq ($(origin CC),default)
     CC := $(CROSS)gcc
   endif
@@ -62,7 +65,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all install install-program install-library primitives seams test interop kubernetes torture coverage unit demo bench asan tsan fuzz fuzzers lint format setup clean help
+.PHONY: all install install-program install-library primitives seams test interop kubernetes torture coverage unit demo bench asan tsan fuzz fuzzers image image-index e2e lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -149,9 +152,10 @@ install-library: $(DIST)/libhfinit.a $(DIST)/licences.txt
 primitives: $(OUT)/primitives ## what a core of this machine does a second: build/primitives
 seams: $(SEAMS) ## the product's objects with failing allocations, virtual time and useless locks at will: build/seams/hf-init
 unit: $(UNIT) $(FUZZ) ## unit tests and the corpora of the fuzzers, in the variant VARIANT
-	@for t in $(UNIT); do timeout 120 $$t || { echo "FAILED: $$t"; exit 1; }; done
-	@for t in $(FUZZ); do timeout 120 $$t test/fuzz/corpus/$${t##*/fuzz_} || { echo "FAILED: $$t"; exit 1; }; done
-	@echo "unit tests ($(VARIANT)): $(words $(UNIT)) programs, $(words $(FUZZ)) corpora, all good"
+	@$(if $(EMULATE),$(ENV) deps/setup emulate)
+	@for t in $(UNIT); do timeout $(if $(EMULATE),900,120) $(EMULATE) $$t || { echo "FAILED: $$t"; exit 1; }; done
+	@for t in $(FUZZ); do timeout 120 $(EMULATE) $$t test/fuzz/corpus/$${t##*/fuzz_} || { echo "FAILED: $$t"; exit 1; }; done
+	@echo "unit tests ($(VARIANT)$(if $(CROSS), $(ARCH))): $(words $(UNIT)) programs, $(words $(FUZZ)) corpora, all good"
 asan: ## binary and unit tests under AddressSanitizer and UBSan: build/asan/hf-init
 	@$(MAKE) --no-print-directory VARIANT=asan build/asan/hf-init unit
 tsan: ## the same under ThreadSanitizer
@@ -198,6 +202,16 @@ demo: all ## the stand-in Hub, two repos into ./demo-volume, and a second run
 bench: all primitives ## hf-init beside its peers, as root: bench/README.md; BENCH='--only S2 --size 0.1' for a quick look
 	@$(MAKE) --no-print-directory CRYPTO=stock
 	bench/run --stock-bin build/stock/hf-init $(BENCH)
+image: ## the scratch image for ARCH in buildah's store and build/image, with SBOMs and provenance: docs/image.md
+	@deps/setup image
+	@VERSION=$(VERSION) COMMIT=$(COMMIT) image/build $(or $(ARCH),$(shell dpkg --print-architecture 2> /dev/null || uname -m))
+image-index: ## the same for amd64 and arm64, in one OCI index
+	@deps/setup image
+	@VERSION=$(VERSION) COMMIT=$(COMMIT) image/build amd64 arm64
+e2e: all build/venv/ready ## as root: the image, run as pods by podman against the stand-in Hub; a fleet behind a mirror
+	@deps/setup test image e2e
+	@build/venv/bin/python -m pip install -q --disable-pip-version-check -r test/e2e/requirements.txt
+	build/venv/bin/python -B -m pytest -p no:cacheprovider -q test/e2e
 lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
@@ -208,6 +222,6 @@ setup: ## the tools of test and lint; torture, fuzz and bench bring their own
 clean: ## removes build/; the libraries stay in $DEPS_CACHE
 	rm -rf build
 help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 -include $(LIB:.o=.d) $(CMD:.o=.d) $B/bench/primitives.d $(SEAM:.o=.d) $(HELP:.o=.d) $(UNIT:$B/unit/%=$B/test/unit/%.d) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.d)
