@@ -37,5 +37,5 @@ class Layout:
             with tarfile.open(fileobj=io.BytesIO(gzip.decompress(self.blob(layer["digest"])))) as tar:
                 for member in tar:
                     content = tar.extractfile(member).read() if member.isfile() else None
-                    found["/" + member.name] = (member.mode, member.uid, member.gid, member.mtime, content)
+                    found["/" + member.name] = (member.mode & 0o7777, member.uid, member.gid, member.mtime, content)
         return found

@@ -314,8 +314,9 @@ static void add_total(struct text *t, const struct bars *bars, const hfinit_prog
                         .all = p->bytes,
                         .rate = p->bytes_per_second,
                         .eta_ms = p->eta_ms};
+    bool is_hashing = strcmp(p->phase, "verifying") == 0; /* a bar says more than a sentence */
 
-    if (p->waiting_for[0] || p->files == 0) {
+    if ((p->waiting_for[0] && !is_hashing) || p->files == 0) {
         format_time(p->waiting_ms ? p->waiting_ms : p->elapsed_ms, time);
         if (p->waiting_for[0])
             snprintf(waiting, sizeof(waiting), "waiting for %s%s%s", p->waiting_for,

@@ -73,8 +73,9 @@ class Mirror:
             port = probe.getsockname()[1]
         self.endpoint = "https://127.0.0.1:%d" % port
         config = self.dir / "nginx.conf"
-        config.write_text(CONFIG.format(dir=self.dir, api="%s:%d" % hub.address("api"), cdn="%s:%d" % hub.address("cdn"),
-                                        cdn_origin=hub.cdn.origin, port=port, chain=chain, key=private, slice=SLICE))
+        config.write_text(CONFIG.format(
+            dir=self.dir, api="%s:%d" % hub.address("api"), cdn="%s:%d" % hub.address("cdn"),
+            cdn_origin=hub.cdn.origin, port=port, chain=chain, key=private, slice=SLICE))
         self.process = subprocess.Popen([find_nginx(), "-c", str(config), "-p", str(self.dir), "-e",
                                          str(self.dir / "error.log")], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -212,7 +212,7 @@ class Pod:
         self.playing = node.start("podman", "kube", "play", "--network", "host", path)
 
     def played(self, timeout=120):
-        """Waits until the init containers have ended, and the main ones have started if all was well; whether it was."""
+        """Waits until the init containers have ended and, if well, the main ones have started; whether it was well."""
         out, err = self.playing.communicate(timeout=timeout)
         self.said = out + err
         return self.playing.returncode == 0
@@ -264,14 +264,13 @@ def play(node, image, tmp_path):
 
 @pytest.fixture
 def secret(node, tmp_path):
-    """secret(name, key=value…) is a Secret for variables; with volume=True for a volume, which podman wants in another
-    form. It gives the name."""
+    """secret(name, key=value…) makes a Secret for variables; with volume=True for a volume, which podman wants in
+    another form."""
 
     def make(name, volume=False, **data):
         path = tmp_path / name
         path.write_text(json.dumps({"data": data} if volume else
                                    {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}))
         node.podman("secret", "create", name, path)
-        return name
 
     return make

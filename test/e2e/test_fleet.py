@@ -1,6 +1,4 @@
 """The fleet, in one box: many nodes that pull the same snapshot through one caching mirror."""
-import json
-
 import pytest
 from conftest import content_of
 from mirror import Mirror
@@ -17,8 +15,8 @@ def mirror(hub):
 
 
 def test_fifty_processes_behind_a_mirror_cost_the_hub_one_snapshot(start, hub, mirror, tmp_path):
-    repo = hub.model("acme/tiny", {"config.json": "{}", "tokenizer.json": "[]" * 10_000, "a.safetensors": lfs(12 * MIB + 1),
-                                   "b.safetensors": lfs(4 * MIB)})
+    repo = hub.model("acme/tiny", {"config.json": "{}", "tokenizer.json": "[]" * 10_000,
+                                   "a.safetensors": lfs(12 * MIB + 1), "b.safetensors": lfs(4 * MIB)})
     snapshot = sum(file.content.size for file in repo.head().files.values())
     spec = {"endpoint": mirror.endpoint, "tls": {"caFile": mirror.ca_path}, "repos": [{"id": "acme/tiny"}]}
     nodes = [start({**spec, "target": str(tmp_path / ("node-%d" % n))}) for n in range(COUNT)]

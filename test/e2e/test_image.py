@@ -120,7 +120,8 @@ def test_the_provenance_names_what_came_out_and_all_that_went_in(built):
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
     out = {subject["digest"]["sha256"] for subject in statement["subject"]}
-    assert out == {d.removeprefix("sha256:") for d in [Layout(OUT / "index").digest, *(i.digest for i in built.values())]} | {
+    images = [Layout(OUT / "index"), *built.values()]
+    assert out == {layout.digest.removeprefix("sha256:") for layout in images} | {
         hashlib.sha256(layout.files()["/hf-init"][-1]).hexdigest() for layout in built.values()}
     definition = statement["predicate"]["buildDefinition"]
     dependencies = {d["name"]: d["digest"] for d in definition["resolvedDependencies"]}

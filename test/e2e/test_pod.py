@@ -20,8 +20,8 @@ SIZE = 96 * MIB  # more than the memory that the pod gets
 @pytest.fixture
 def repo(hub):
     """What the README's pod asks for, gated, and a file that it does not ask for."""
-    return hub.model(QWEN, {"config.json": '{"model_type": "qwen2"}', "tokenizer.json": "{}" * 5000, "merges.txt": "a b\n",
-                            "README.md": "not wanted", WEIGHTS: lfs(SIZE)}, gated="auto")
+    return hub.model(QWEN, {"config.json": '{"model_type": "qwen2"}', "tokenizer.json": "{}" * 5000,
+                            "merges.txt": "a b\n", "README.md": "not wanted", WEIGHTS: lfs(SIZE)}, gated="auto")
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_the_process_holds_no_privilege_and_stays_below_64_mib(play, pasted, rep
     assert status["Uid"].split() == ["65532"] * 4
     assert [status[c] for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")] == ["0" * 16] * 5
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
-    root, = [line.split() for line in Path("/proc/%d/mountinfo" % pid).read_text().splitlines() if line.split()[4] == "/"]
-    assert "ro" in root[5].split(",")
+    mounts = [line.split() for line in Path("/proc/%d/mountinfo" % pid).read_text().splitlines()]
+    assert ["ro" in mount[5].split(",") for mount in mounts if mount[4] == "/"] == [True]
     limit, peak = memory_of(pid)
     assert limit == 64 * MIB
     print("\npeak memory: %s resident; %.1f MiB with page cache, of 64" % (status["VmHWM"].strip(), peak / MIB))
