@@ -12,20 +12,22 @@
 #include "store_lease.h"
 #include "store_prune.h"
 
-enum { STATE_MAX = 16 * 1024 * 1024, RENEW_EVERY_MS = 5 * 1000 };
+/* A run takes a lease that was quiet for two minutes for a dead one's, and goes on beside it. */
+enum { STATE_MAX = 16 * 1024 * 1024, RENEW_EVERY_MS = 5 * 1000, TOO_LATE_MS = 60 * 1000 };
 
 struct prune {
     hfinit             *h;
     struct store       *store;
     struct store_lease *lease;
     uint64_t            renewed_at_ms;
-    struct arena        texts; /* of the names */
-    struct store_named *named; /* owned */
+    int64_t             renewed_at_wall_ms; /* the other clock does not count a suspended machine */
+    struct arena        texts;              /* of the names */
+    struct store_named *named;              /* owned */
     size_t              named_count;
     char                doubt[320];
     const char         *hands_off; /* of the document that is being read */
     struct {
-        char status[160], who[260];
+        char status[160], who[260], instance[32];
     }               *worker; /* owned: who is at work, and whose status tells on what */
     size_t           worker_count;
     hfinit_prune_fn *visit;
@@ -47,6 +49,8 @@ static void add_worker(const struct store_lease_holder *holder, void *user)
 
     p->worker = mem_resize(p->worker, p->worker_count + 1, sizeof(*p->worker));
     snprintf(p->worker[p->worker_count].status, sizeof(p->worker[0].status), "%s", holder->status);
+    snprintf(p->worker[p->worker_count].instance, sizeof(p->worker[0].instance), "%s",
+             holder->instance);
     snprintf(p->worker[p->worker_count++].who, sizeof(p->worker[0].who), "%s",
              holder->pod[0]    ? holder->pod
              : holder->host[0] ? holder->host
@@ -90,21 +94,37 @@ static void visit_place(const struct report_place *place, void *user)
     add_named(p, place->is_cache, type, place->id, place->path, place->commit, hands_off);
 }
 
-static bool has_marker(struct prune *p, struct str status_name)
+static bool has_state(struct prune *p, struct str name, const char *suffix)
 {
-    struct buf name = {0}, text = {0};
+    struct buf file = {0}, text = {0};
     struct err ignored;
-    ptrdiff_t  shard = str_find(status_name, STR(".shard-"), 0);
     bool       has;
 
-    buf_add_str(&name,
-                str_sub(status_name, 0,
-                        shard > 0 ? (size_t)shard : status_name.len - strlen(".status.json")));
-    buf_add_str(&name, STR(".complete.json"));
-    has = store_read_state(p->store, buf_cstr(&name), STATE_MAX, &text, &ignored) != 0;
+    buf_printf(&file, "%.*s%s", STR_ARG(name), suffix);
+    has = store_read_state(p->store, buf_cstr(&file), STATE_MAX, &text, &ignored) != 0;
     buf_release(&text);
-    buf_release(&name);
+    buf_release(&file);
     return has;
+}
+
+/* Of the spec that a status, perhaps of a shard, tells of. */
+static bool has_marker(struct prune *p, struct str status_name)
+{
+    ptrdiff_t shard = str_find(status_name, STR(".shard-"), 0);
+    size_t    len = shard > 0 ? (size_t)shard : status_name.len - strlen(".status.json");
+
+    return has_state(p, str_sub(status_name, 0, len), ".complete.json");
+}
+
+/* NAME.env outlives marker and status, which a volume that is full may have lost both. */
+static void doubt_lost(struct prune *p, struct str file)
+{
+    struct str name = str_sub(file, 0, file.len - strlen(".env"));
+
+    if (has_state(p, name, ".status.json") || has_state(p, name, ".complete.json"))
+        return;
+    doubt(p, arena_strdup(&p->texts, name),
+          " has lost its marker and its status, so what it asks for is not known");
 }
 
 /* What the status of a run that ended well says stands in the marker, if there is one, and that may be
@@ -120,6 +140,8 @@ static int visit_state(const char *name, void *user, struct err *err)
     const char      *who;
 
     (void)err;
+    if (str_has_suffix(file, STR(".env")))
+        doubt_lost(p, file);
     if (!is_status && !str_has_suffix(file, STR(".complete.json")))
         return 0;
     who = is_status ? worker_of(p, name) : NULL;
@@ -164,12 +186,14 @@ static void name_given_spec(struct prune *p)
     }
 }
 
-static bool is_accounted_for(const struct prune *p, const char *status)
+/* Specs of one name share a status: it must be that worker's own. */
+static bool is_accounted_for(const struct prune *p, const char *status, const char *instance)
 {
     struct buf text = {0};
     struct err ignored;
     bool       is = status[0] && !strchr(status, '/') &&
-              store_read_state(p->store, status, STATE_MAX, &text, &ignored) == 1;
+              store_read_state(p->store, status, STATE_MAX, &text, &ignored) == 1 &&
+              report_status_is_by(buf_view(&text), instance);
 
     buf_release(&text);
     return is;
@@ -182,7 +206,7 @@ static int gather(struct prune *p, struct err *err)
         store_list_state(p->store, visit_state, p, err))
         return -1;
     for (size_t i = 0; i < p->worker_count; i++)
-        if (!is_accounted_for(p, p->worker[i].status))
+        if (!is_accounted_for(p, p->worker[i].status, p->worker[i].instance))
             doubt(p, p->worker[i].who, " is at work and does not say on what");
     if (p->named_count == 0)
         doubt(p, "no spec", " has left a marker or a status here, so what is wanted is not known");
@@ -191,6 +215,12 @@ static int gather(struct prune *p, struct err *err)
 }
 
 /* --- the prune --- */
+
+static void note_renewal(struct prune *p)
+{
+    p->renewed_at_ms = clock_now_ms(&p->h->clock);
+    p->renewed_at_wall_ms = clock_wall_ms(&p->h->clock);
+}
 
 static int tick(void *user, struct err *err)
 {
@@ -204,7 +234,12 @@ static int tick(void *user, struct err *err)
                        kind == ERR_INTERRUPTED ? "SIGINT" : "SIGTERM");
     if (!p->lease || now_ms - p->renewed_at_ms < RENEW_EVERY_MS)
         return 0;
-    p->renewed_at_ms = now_ms;
+    if (now_ms - p->renewed_at_ms > TOO_LATE_MS ||
+        clock_wall_ms(&p->h->clock) - p->renewed_at_wall_ms > TOO_LATE_MS)
+        return err_set(err, ERR_LOCKED,
+                       "the prune stood still for a minute, and others may be at work by now; "
+                       "the rest stays until the next one");
+    note_renewal(p);
     return store_lease_renew(p->lease, err);
 }
 
@@ -222,9 +257,10 @@ static void told(const struct store_pruned *what, void *user)
 static int take_lease(struct prune *p, struct err *err)
 {
     struct store_lease_holder holder;
-    int rc = store_lease_try(p->store, STR(STORE_PRUNE_KEY), "", &p->lease, &holder, err);
+    int                       rc;
 
-    p->renewed_at_ms = clock_now_ms(&p->h->clock);
+    note_renewal(p);
+    rc = store_lease_try(p->store, STR(STORE_PRUNE_KEY), "", &p->lease, &holder, err);
     if (rc == 0)
         err_set(err, ERR_LOCKED, "%s is pruning this volume already",
                 holder.pod[0] ? holder.pod : holder.host);
@@ -241,6 +277,7 @@ static int open_volume(struct prune *p, bool dry_run, struct err *err)
                                     .clock = p->h->clock,
                                     .log = &p->h->log};
     struct stat          st;
+    int                  rc;
 
     options.target = arena_strdup(&p->texts, p->h->spec.target);
     if (store_new(&options, &p->store, err))
@@ -249,8 +286,9 @@ static int open_volume(struct prune *p, bool dry_run, struct err *err)
         return err_sys(err, ENOENT, "open %s", options.target);
     if (p->h->on_volume)
         p->h->on_volume(store_target_fd(p->store), p->h->on_volume_user);
-    if (fs_exists_at(store_target_fd(p->store), ".hf-init", &st, err) != 1)
-        return 0;
+    rc = fs_exists_at(store_target_fd(p->store), ".hf-init", &st, err);
+    if (rc != 1)
+        return rc;
     if (dry_run)
         return 1;
     store_free(p->store);

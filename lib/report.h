@@ -65,6 +65,8 @@ typedef void report_place_fn(const struct report_place *place, void *user);
  * was visited. */
 int report_read_places(struct str json, enum report_kind *kind, report_place_fn *visit, void *user,
                        struct err *err);
+/* Is it a status that this process wrote? `instance` as in the status. */
+bool report_status_is_by(struct str json, const char *instance);
 
 /* Is it a marker of this spec (NULL: of any)? */
 bool report_marker_is_of(struct str text, const char *spec_digest);

@@ -73,3 +73,15 @@ int report_read_places(struct str json, enum report_kind *kind, report_place_fn 
     json_free(root);
     return understood ? 0 : err_set(err, ERR_BAD_ANSWER, "it is neither a marker nor a status");
 }
+
+bool report_status_is_by(struct str json, const char *instance)
+{
+    struct json *root = NULL;
+    struct err   ignored;
+    bool         is = json_parse(json, &root, &ignored) == 0 &&
+              text_is(root, "schema", STR("hf-init/status/v1")) &&
+              text_is(root, "instance", str_from(instance));
+
+    json_free(root);
+    return is;
+}

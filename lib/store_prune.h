@@ -1,8 +1,8 @@
 /* store_prune.h: takes from a volume what nobody names any more.
  *
  * Named is what a marker or a status says a spec wants; the caller has read them. What of the rest goes
- * is only what hf-init put there or verified, by its inventories, and what no living process can be at
- * work on. In doubt it stays, and the caller is told why. */
+ * is only what hf-init put there or verified, by its inventories, and blobs older than a day that no
+ * revision refers to; nothing that a living process can be at work on. In doubt it stays, and the caller is told why. */
 #ifndef HFI_STORE_PRUNE_H
 #define HFI_STORE_PRUNE_H
 

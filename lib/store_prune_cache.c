@@ -82,6 +82,8 @@ static int scan_one(const char *rel, const struct stat *st, void *user, struct e
     struct inventory_entry *entry;
     char                    hex[DIGEST_HEX_MAX];
 
+    if (prune_tick(scan->c->p, err))
+        return -1;
     if (S_ISDIR(st->st_mode))
         return 0;
     if (scan->revision)
@@ -116,13 +118,19 @@ static int add_revision(const char *name, void *user, struct err *err)
     struct revision *revision;
     struct err       ignored;
 
-    (void)err;
+    if (prune_tick(c->p, err))
+        return -1;
     c->revision = mem_resize(c->revision, c->count + 1, sizeof(*c->revision));
     revision = &c->revision[c->count++];
     *revision = (struct revision){0};
     snprintf(revision->name, sizeof(revision->name), "%s", name);
-    if (scan_revision(c, name, revision, &revision->blob, &ignored))
+    if (scan_revision(c, name, revision, &revision->blob, &ignored)) {
+        if (c->p->stopped) {
+            *err = ignored;
+            return -1;
+        }
         revision->is_strange = c->used_unknown = true;
+    }
     name_set_sort(&revision->blob);
     return 0;
 }
@@ -268,8 +276,11 @@ static int remove_revisions(struct cache *c, struct err *err)
 
         if (!c->revision[i].goes)
             continue;
-        if (prune_tick(c->p, err))
+        if (prune_tick(c->p, err)) {
+            for (; i < c->count; i++) /* so that only what went is told */
+                c->revision[i].goes = false;
             return -1;
+        }
         if (c->p->options->dry_run || remove_revision(c, &c->revision[i], &why) == 0)
             continue;
         c->revision[i].goes = false;
@@ -449,7 +460,7 @@ static void remove_folders(struct cache *c)
     if (prune_is_named(c->p, true, c->folder))
         return;
     for (size_t i = 0; i < c->count; i++)
-        if (!c->revision[i].goes)
+        if (!c->revision[i].goes && c->revision[i].files > 0)
             return;
     for (size_t i = 0; folders[i]; i++) {
         (void)fs_walk_at(c->repo->root_fd, folders[i], remove_empty, c->repo, &ignored);
@@ -467,10 +478,11 @@ static int prune_opened(struct cache *c, struct err *err)
     if (rc)
         return -1;
     judge(c);
-    if (remove_revisions(c, err))
-        return -1;
+    rc = remove_revisions(c, err);
     note_used(c);
-    if (c->used_unknown)
+    if (rc) {
+        /* what went is told below */
+    } else if (c->used_unknown)
         prune_tell(c->p, "blobs", c->folder, 0, 0,
                    "what is in snapshots is not all understood, so any blob may be in use");
     else if (!c->p->options->doubt)

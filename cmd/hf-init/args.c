@@ -1,6 +1,7 @@
 /* args.c: see args.h. */
 #include "args.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,21 @@ const struct args_option args_options[] = {
     {NULL, NULL, ARGS_SWITCH, 0},
 };
 
+/* A token may stand where a word was expected: after "hf_" as many letters and digits as no name has. */
+static void redact(char *text)
+{
+    enum { TOKEN_LEAST = 16 };
+
+    for (char *p = text; (p = strstr(p, "hf_")) != NULL; p += 3) {
+        size_t len = 0;
+
+        while (isascii(p[3 + len]) && isalnum((unsigned char)p[3 + len]))
+            len++;
+        for (size_t i = 0; i < len && len >= TOKEN_LEAST; i++)
+            p[3 + i] = '*';
+    }
+}
+
 int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
 {
     va_list ap;
@@ -45,6 +61,7 @@ int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(error->message, sizeof(error->message), fmt, ap);
     va_end(ap);
+    redact(error->message);
     snprintf(error->hint, sizeof(error->hint), "%s", hint);
     return -1;
 }

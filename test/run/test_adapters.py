@@ -590,3 +590,10 @@ def test_each_has_help_whose_example_runs(call, hub, command):
         assert words.pop(0) == "hf-init"
         done = call(*(w.replace("./models", f"./models{number}") for w in words), **env)
         assert done.code == 0 and len(done.files(f"models{number}")) == len(FILES), done
+
+
+def test_a_token_that_stands_where_a_word_was_expected_is_not_repeated(run):
+    token = "hf_" + "aB3dE6gH9" * 4
+    for words in (("kthena", json.dumps({"hf_token": token})), ("run", token), (token,), ("llmaz", f"--x{token}")):
+        result = run(None, *words[1:], command=words[0])
+        assert result.code == 2 and token not in result.stderr + result.stdout, result

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import zlib
 
@@ -418,6 +419,40 @@ def test_without_marker_and_status_nothing_is_taken_for_unwanted(volume, prune, 
     said = prune()
     assert said["removed"] == [] and "no spec has left a marker" in str(said.kept())
     assert picture(volume / "models--acme--tiny") == before
+
+
+def test_a_spec_that_lost_marker_and_status_keeps_everything(run, hub, volume, prune, moved):
+    """A volume that fills up in the middle of an update may lose both; the lines for a shell are still there."""
+    moved("cache")
+    hub.model("acme/other", {"a.txt": "a"})
+    assert run({"name": "other", "layout": "cache", "repos": [{"id": "acme/other"}]}).code == 0
+    for kind in ("complete", "status"):
+        (volume / f".hf-init/default.{kind}.json").unlink()
+    before = picture(volume / "models--acme--tiny")
+    said = prune()
+    assert said["removed"] == [] and "default has lost its marker and its status" in next(iter(said.kept().values()))
+    assert picture(volume / "models--acme--tiny") == before
+
+
+def test_of_two_at_work_under_one_name_the_status_tells_of_one_only_so_everything_stays(start, hub, volume, prune, moved):
+    moved("cache")
+    hub.model("acme/other", {"w.bin": lfs(4 * MB)})
+    gate = hub.gate(file="w.bin", host="cdn", at=MB)
+    running = start({"layout": "cache", "repos": [{"id": "acme/other"}]}, HOSTNAME="pod-b")
+    assert gate.wait()
+    status = volume / ".hf-init/default.status.json"
+    running.signal(signal.SIGSTOP)
+    theirs = json.loads(status.read_text())
+    status.write_text(json.dumps({**theirs, "instance": "0123456789abcdef"}))
+    before = picture(volume / "models--acme--tiny")
+    try:
+        said = prune()
+    finally:
+        running.signal(signal.SIGCONT)
+    assert said["removed"] == [] and any("pod-b is at work and does not say" in why for why in said.kept().values())
+    assert picture(volume / "models--acme--tiny") == before
+    gate.release()
+    assert running.wait().code == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "hf-init/complete/v2"}', '{"schema": "hf-init/complete/v1", "layout": "cache", "repos": [{"id": "../x", "type": "model"}]}'])
