@@ -1,5 +1,5 @@
-/* metrics.c: see metrics.h. The page is made on the run's thread, under no lock; only the finished text
- * changes hands. */
+/* metrics.c: see metrics.h; the text itself: report_metrics.c. The page is made on the run's thread, under
+ * no lock; only the finished text changes hands. */
 #include "metrics.h"
 
 #include <pthread.h>
