@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pattern.h"
 
@@ -38,18 +39,50 @@ static char *name_of(struct arena *arena, struct str repo)
     return arena_printf(arena, "%s-%08x", name, (unsigned)hash);
 }
 
+static struct str value_of(const struct spec_flag *flag, size_t count, const char *const *keys)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_key(&flag[i], keys))
+            return flag[i].value;
+    return STR("");
+}
+
+/* [datasets/|spaces/]ORG/NAME@REVISION, however it was said: what another run of the same wants too. */
+static struct str whole_name(struct arena *arena, struct str repo, struct str type,
+                             struct str revision)
+{
+    static const char *const kinds[] = {"models/", "datasets/", "spaces/"};
+    const char              *kind = str_eq(type, STR("dataset")) ? kinds[1]
+                                    : str_eq(type, STR("space")) ? kinds[2]
+                                                                 : kinds[0];
+
+    if (str_has_prefix(repo, STR("hf://")))
+        repo = str_sub(repo, strlen("hf://"), repo.len);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (str_has_prefix(repo, str_from(kinds[i]))) {
+            kind = kinds[i];
+            repo = str_sub(repo, strlen(kind), repo.len);
+        }
+    if (str_find(repo, STR("@"), 0) >= 0)
+        revision = STR("");
+    else if (revision.len == 0)
+        revision = STR("main");
+    return str_from(arena_printf(arena, "%s%.*s%s%.*s", kind == kinds[0] ? "" : kind, STR_ARG(repo),
+                                 revision.len ? "@" : "", STR_ARG(revision)));
+}
+
 size_t hfinit_name_by_repo(hfinit *h, struct spec_flag *flag, size_t count)
 {
-    static const char *const repo_keys[] = {"repos", "repo", NULL}, *const name_keys[] = {"name",
-                                                                                          NULL};
-    struct str repo = STR("");
+    static const char *const repo_keys[] = {"repos", "repo", NULL};
+    static const char *const type_keys[] = {"type", "repo-type", "repoType", NULL};
+    static const char *const revision_keys[] = {"revision", NULL}, *const name_keys[] = {"name",
+                                                                                         NULL};
+    struct str repo;
 
-    for (size_t i = 0; i < count; i++) {
-        if (is_key(&flag[i], name_keys))
-            return 0;
-        if (repo.len == 0 && is_key(&flag[i], repo_keys))
-            repo = flag[i].value;
-    }
+    if (value_of(flag, count, name_keys).len)
+        return 0;
+    repo = whole_name(&h->wish, value_of(flag, count, repo_keys), value_of(flag, count, type_keys),
+                      value_of(flag, count, revision_keys));
     flag[count] =
         (struct spec_flag){.key = STR("name"), .value = str_from(name_of(&h->wish, repo))};
     return 1;

@@ -299,11 +299,31 @@ static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
     return check_stop(w, &err) ? hfinit_give_error(h, &err, error) : 0;
 }
 
+/* Names that can never be there would be waited for in vain. */
+static bool may_be_there(const char *path)
+{
+    for (;;) {
+        size_t len = strcspn(path, "/");
+
+        if (len == 0 || (path[0] == '.' && (len == 1 || (len == 2 && path[1] == '.'))))
+            return false;
+        if (path[len] == '\0')
+            return true;
+        path += len + 1;
+    }
+}
+
 int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *error)
 {
     struct wait w = {.h = h, .file = file, .started_at_ms = clock_now_ms(&h->clock)};
+    struct err  err;
     int         rc;
 
+    if (h->loaded && file && !may_be_there(below_target(h, file))) {
+        err_set(&err, ERR_USAGE, "\"%s\" is no file below %.*s", file, STR_ARG(h->spec.target));
+        err_hint(&err, "name one as it will lie there, such as --file ORG/NAME/config.json");
+        return hfinit_give_error(h, &err, error);
+    }
     do {
         rc = wait_turn(&w, timeout_ms, error);
     } while (rc == 0);

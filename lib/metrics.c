@@ -132,6 +132,17 @@ void metrics_free(struct metrics *m)
 
 /* --- the run's side --- */
 
+/* The rename would take the place of whatever is there: of a device, even. */
+static int check_place(int dir, const char *file, struct err *err)
+{
+    struct stat st;
+    int         rc = fs_exists_at(dir, file, &st, err);
+
+    if (rc == 1 && !S_ISREG(st.st_mode))
+        return err_set(err, ERR_IO, "%s is there, and no plain file", file);
+    return rc < 0 ? -1 : 0;
+}
+
 static void write_file(struct metrics *m)
 {
     struct err err;
@@ -140,8 +151,9 @@ static void write_file(struct metrics *m)
     if (!m->file)
         return;
     dir = fs_open_dir(m->folder, &err);
-    if (dir < 0 || fs_replace_at(dir, m->file, buf_view(&m->page[REPORT_PROMETHEUS]), FILE_MODE,
-                                 false, &err)) {
+    if (dir < 0 || check_place(dir, m->file, &err) ||
+        fs_replace_at(dir, m->file, buf_view(&m->page[REPORT_PROMETHEUS]), FILE_MODE, false,
+                      &err)) {
         if (!m->file_warned)
             warn(m, "the metrics file cannot be written", m->config.spec->metrics_file, &err);
         m->file_warned = true; /* once, until it works again */

@@ -32,7 +32,7 @@ struct serve {
     int                listen_fd, stop_fd, epoll_fd;
     struct MHD_Daemon *daemon; /* owns listen_fd once it is there */
     struct guest       guest[SERVE_CONNECTIONS];
-    unsigned           guest_count;
+    unsigned           guest_count; /* at most SERVE_CONNECTIONS */
     serve_fn          *answer;
     void              *user;
     struct clock       clock;
@@ -199,8 +199,7 @@ static int wait_ms(struct serve *s)
 {
     int64_t least = MHD_get_timeout64s(s->daemon);
 
-    if (!s->guest_count)
-        return least < 0 || least > INT32_MAX ? -1 : (int)least;
+    /* Without guests too: a daemon that was full listens again only when it is run after they left. */
     return least < 0 || least > LOOK_MS ? LOOK_MS : (int)least;
 }
 

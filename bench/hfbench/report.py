@@ -136,7 +136,9 @@ def markdown(document):
     yield ""
     yield "## Everything"
     yield ""
-    yield (f"`~` marks a peer that was stopped after {document.get('limit_s', 60)} s: its time is that of the whole at the rate it "
+    limits = sorted({(r["limit_s"], r["scenario"]) for r in document["results"] if r["killed"]})
+    stopped = ", ".join(f"{scenario} {limit_s} s" for limit_s, scenario in limits) or "none was"
+    yield (f"`~` marks a peer that was stopped after a while ({stopped}): its time is that of the whole at the rate it "
            "had. CPU is user and system time of the peer alone. RSS and peaks are the largest of all runs.")
     yield ""
     yield from scenario_tables(figures)

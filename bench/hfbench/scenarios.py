@@ -92,7 +92,7 @@ def series(options, scenario, case, peers, repo, world, *, cpus=None, server_cpu
                     touch_memory(repo.bytes)
                 result = measure.one_run(peer, repo, target, site, cpus=cpus, netns=network.netns, thorough=run == 0,
                                          limit_s=(options.limit_s or None) if slow else None, **how)
-                result.update(scenario=scenario, case=case, run=run)
+                result.update(scenario=scenario, case=case, run=run, limit_s=options.limit_s)
                 yield result
     measure.empty(target)
 

@@ -151,3 +151,12 @@ def test_errors_have_the_codes_of_all_commands(download, repo, words, code, text
     done = download(*words)
     assert done.returncode == code and text in done.stderr, done.stderr
     assert done.stdout == ""
+
+
+def test_two_revisions_of_a_repo_are_two_specs_however_they_are_said(download, repo, tmp_path):
+    """Or the second would take the first one's marker, and a prune what the first had fetched."""
+    repo.tag("v1")
+    repo.push({"config.json": "newer"})
+    for words in (("acme/tiny", "--revision", "v1"), ("hf://acme/tiny@v1",), ("acme/tiny",), ("acme/tiny@main",), ("hf://models/acme/tiny",)):
+        assert download(*words, "--cache-dir", "cache").returncode == 0, words
+    assert len(list((tmp_path / "cache/.hf-init").glob("*.complete.json"))) == 2

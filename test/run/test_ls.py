@@ -74,3 +74,10 @@ def test_what_is_no_repo_is_exit_2(ls, word):
 def test_a_repo_that_is_not_there_is_exit_12(ls):
     result = ls("acme/nothing")
     assert result.code == 12 and result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("hf://acme/tiny/nope",), ("hf://acme/tiny/sub",), ("acme/tiny", "--allow", "zzz"), ("acme/tiny", "--allow", "zzz", "--json")])
+def test_what_selects_no_file_is_exit_12(ls, hub, words):
+    hub.model("acme/tiny", FILES)
+    result = ls(*words)
+    assert result.code == 12 and "no file of the repo is selected" in result.stderr and result.stdout == "", result

@@ -275,6 +275,20 @@ def test_hostile_clients_disturb_neither_the_run_nor_the_next_scrape(start, hub,
     complete(running.wait(), repo)
 
 
+def test_after_a_burst_of_silent_clients_who_all_left_the_next_scrape_is_answered(start, hub, until, address):
+    tiny(hub)
+    running = start(serving(address, stay=True))
+    until(lambda: probe(address, "/readyz") == 200)
+    guests = [connect(address) for _ in range(60)]
+    until(lambda: ready(address) == 200, 60)
+    for guest in guests:
+        guest.close()
+    for _ in range(3):
+        until(lambda: probe(address, "/readyz") == 200, 20)
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 0
+
+
 def test_who_sends_a_byte_at_a_time_is_shown_out(start, hub, until, address):
     tiny(hub)
     running = start(serving(address, stay=True))
@@ -480,3 +494,12 @@ def test_the_alerts_ask_only_for_what_there_is_and_name_every_exit_code(run, hub
     codes = {int(c) for alert in alerts for c in re.findall(r"\b\d+\b", alert["annotations"].get("codes", ""))}
     rows = re.findall(r"^\| (\d+)(?:, (\d+))? \|", (ROOT / "README.md").read_text().split("## Exit codes")[1], re.M)
     assert codes == {int(c) for row in rows for c in row if c} - {0, 130, 143}
+
+
+def test_a_metrics_file_takes_the_place_of_a_plain_file_only(run, hub, tmp_path):
+    """Of a device it would make an ordinary file, as root."""
+    tiny(hub)
+    os.mkfifo(tmp_path / "hf-init.prom")
+    result = run({**ONE, "metrics": {"file": str(tmp_path / "hf-init.prom")}})
+    assert result.code == 0 and stat.S_ISFIFO((tmp_path / "hf-init.prom").stat().st_mode)
+    assert [line["msg"] for line in result.lines if line["level"] == "warn"] == ["the metrics file cannot be written"]

@@ -144,7 +144,7 @@ def test_a_signal_ends_it(hub, waiting, number, code):
     assert waiter.wait(5).code == code
 
 
-@pytest.mark.parametrize("args", [("--timeout", "soon"), ("--timeout",), ("--file",), ("--json",)])
+@pytest.mark.parametrize("args", [("--timeout", "soon"), ("--timeout",), ("--file",), ("--json",), ("--file", "../x/config.json"), ("--file", "acme/tiny/")])
 def test_slips_are_exit_2(run, hub, args):
     assert run(ONE, *args, command="wait").code == 2
 
