@@ -133,7 +133,8 @@ static unsigned add_columns(struct text *t, const char *text, unsigned skip, uns
     return used;
 }
 
-/* Exactly `width` columns: filled up, or with its middle left out: both ends of a path tell most. */
+/* Exactly `width` columns: filled up, or with its middle left out: of a path both ends tell most, and
+ * of shards (model-00001-of-00004.safetensors) the first half. */
 static void add_name(struct text *t, const char *name, unsigned width, bool is_unicode)
 {
     const char *dots = is_unicode ? "\xe2\x80\xa6" : "~";
@@ -142,7 +143,7 @@ static void add_name(struct text *t, const char *name, unsigned width, bool is_u
     if (whole <= width) {
         used = add_columns(t, name, 0, width);
     } else {
-        head = (width - 1) / 3;
+        head = (width - 1) / 2;
         used = add_columns(t, name, 0, head);
         add_text(t, dots);
         used += 1 + add_columns(t, name, whole - (width - 1 - head), width - 1 - head);

@@ -139,6 +139,15 @@ def test_who_only_looks_draws_none(screen, held, until, tmp_path):
     assert lines[0].startswith("REPO") and not any("resolving" in line for line in lines), lines
 
 
+def test_shards_can_be_told_apart_at_80_columns(screen, hub, until):
+    hub.model("acme/tiny", {f"model-{n:05}-of-00004.safetensors": lfs((1 + n) * MB) for n in range(1, 5)})
+    gate = hub.gate(host="cdn", at=MB)
+    terminal = screen(80)
+    until(lambda: len({line.split()[0] for line in terminal.text() if line.startswith("model-")}) == 4)
+    gate.release()
+    until(lambda: terminal.code.exists())
+
+
 @pytest.mark.parametrize("threads", ["with threads", "on its own"])
 def test_verify_draws_how_far_it_is_and_leaves_nothing_behind(screen, hub, volume, until, threads):
     hub.model("acme/tiny", {"a.bin": lfs(400 * MB), "wrong.bin": lfs(MB)})
