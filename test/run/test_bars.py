@@ -21,8 +21,8 @@ WIDE = "模型/权重文件.safetensors"
 class Screen:
     """A terminal of tmux with a server of its own; text() is what it shows, line by line, without blanks at the end."""
 
-    def __init__(self, folder, columns, rows=24):
-        self.socket = str(folder / "tmux")
+    def __init__(self, folder, number, columns, rows=24):
+        self.socket = str(folder / f"tmux{number}")     # of its own: the server before may not be gone yet
         self.size = ["-x", str(columns), "-y", str(rows)]
         self.code = folder / "code"
 
@@ -51,7 +51,7 @@ def screen(tmp_path, hub, volume, request):
     opened = []
 
     def begin(columns, spec=None, command="run", args=(), prefix=(), **env):
-        s = Screen(tmp_path, columns)
+        s = Screen(tmp_path, len(opened), columns)
         opened.append(s)
         path = tmp_path / "spec.json"
         path.write_text(json.dumps({"target": str(volume.path), "endpoint": hub.endpoint, "disk": {"reserve": 0},
