@@ -83,8 +83,12 @@ size_t hfinit_name_by_repo(hfinit *h, struct spec_flag *flag, size_t count)
         return 0;
     repo = whole_name(&h->wish, value_of(flag, count, repo_keys), value_of(flag, count, type_keys),
                       value_of(flag, count, revision_keys));
-    flag[count] =
-        (struct spec_flag){.key = STR("name"), .value = str_from(name_of(&h->wish, repo))};
+    flag[count] = (struct spec_flag){
+        .key = STR("name"),
+        .value = str_from(name_of(&h->wish, repo)),
+        .origin = STR("the repo's name"),
+        .is_weak = true,
+    };
     return 1;
 }
 

@@ -61,7 +61,7 @@ int hfinit_load_repo_as(hfinit *h, const hfinit_repo *repo, const char *file, un
 int hfinit_load_flags(hfinit *h, const struct spec_flag *flag, size_t flag_count, const char *file,
                       const char *const *env, unsigned as, hfinit_error *error);
 /* Writes `name` behind the flags, made of the first repo among them, unless one of them is a name.
- * Returns how many were written, 0 or 1. */
+ * It is a default: HF_INIT_NAME counts for more. Returns how many were written, 0 or 1. */
 size_t hfinit_name_by_repo(hfinit *h, struct spec_flag *flag, size_t count);
 /* The http_hook_fn of a client with a transport; `user` is the client. */
 void hfinit_ask_transport(const struct http_question *ask, struct http_answer *answer, void *user);

@@ -10,7 +10,6 @@
 
 #include "adapters_words.h"
 #include "app.h"
-#include "uri.h"
 
 static const struct adapter *find_adapter(const char *name)
 {
@@ -210,7 +209,6 @@ static int set_sources(struct translation *t)
 static int set_defaults(struct translation *t)
 {
     const char *name = t->adapter->name;
-    char        state[URI_NAME_TEXT];
 
     for (const char *const *d = t->adapter->defaults; *d; d++) {
         const char *equals = strchr(*d, '=');
@@ -221,10 +219,7 @@ static int set_defaults(struct translation *t)
         if (rc)
             return -1;
     }
-    if (!t->adapter->own_state)
-        return 0;
-    uri_state_name(t->source[0].repo, state);
-    return set(t, name, false, "name", state);
+    return 0;
 }
 
 static int hand_over(struct translation *t)
@@ -306,7 +301,8 @@ static int translate(struct translation *t)
 {
     if (words_take_variables(t) || words_take_arguments(t) || take_pairs(t) || hand_over(t))
         return -1;
-    return app_load(t->app, HFINIT_WITHOUT_FILE, t->error);
+    return app_load(
+        t->app, HFINIT_WITHOUT_FILE | (t->adapter->own_state ? HFINIT_NAMED_BY_REPO : 0), t->error);
 }
 
 /* The lines that people of KServe look for in logs. */

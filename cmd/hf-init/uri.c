@@ -1,9 +1,7 @@
 /* uri.c: see uri.h. */
 #include "uri.h"
 
-#include <ctype.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,21 +45,4 @@ int uri_split(const char *uri, char *repo, size_t size, const char **path)
     rest += *rest == '/';
     *path = *rest ? rest : NULL;
     return 0;
-}
-
-void uri_state_name(const char *repo, char name[URI_NAME_TEXT])
-{
-    uint32_t hash = 2166136261u; /* FNV-1a: for what is cut off or looks alike */
-    size_t   n = 0;
-
-    for (const char *p = repo; *p; p++) {
-        bool plain = isascii(*p) && isalnum((unsigned char)*p);
-
-        hash = (hash ^ (unsigned char)*p) * 16777619u;
-        if (n < 40) {
-            name[n] = plain || *p == '_' || (*p == '.' && n > 0) ? *p : '-';
-            n++;
-        }
-    }
-    snprintf(name + n, URI_NAME_TEXT - n, "-%08x", (unsigned)hash);
 }

@@ -10,9 +10,4 @@
  * it there is no revision. -1: too long for `repo`. What is not valid the library refuses. */
 int uri_split(const char *uri, char *repo, size_t size, const char **path);
 
-/* A name for the state of a run that fetches this one repo: several such runs may share a volume,
- * and each has its own state. */
-enum { URI_NAME_TEXT = 65 };
-void uri_state_name(const char *repo, char name[URI_NAME_TEXT]);
-
 #endif

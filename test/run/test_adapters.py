@@ -348,12 +348,13 @@ def test_aibrix_force_download_believes_nothing(call, repo, tmp_path, env, words
     assert call(*plain, *words, **env).code == 0 and sha256(path) == good
 
 
-def test_two_models_in_one_folder_keep_their_own_state(call, repo, hub, tmp_path):
+def test_two_models_or_revisions_in_one_folder_keep_their_own_state(call, repo, hub, tmp_path):
     hub.model("acme/two", {"two.txt": b"2"})
-    for name in ("acme/tiny", "acme/two"):
-        assert call("llmaz", "--target", "m", MODEL_ID=name).code == 0
+    for env in ({}, {"REVISION": "v1"}, {"MODEL_ID": "acme/two"}, {"HF_INIT_NAME": "mine", "MODEL_ID": "acme/two"}):
+        assert call("llmaz", "--target", "m", **{"MODEL_ID": "acme/tiny", **env}).code == 0
     markers = sorted((tmp_path / "here/m/.hf-init").glob("*.complete.json"))
-    assert [json.loads(m.read_text())["repos"][0]["id"] for m in markers] == ["acme/tiny", "acme/two"]
+    names = [m.name.rsplit("-", 1)[0] for m in markers]
+    assert names == ["acme-tiny-v1", "acme-two-main", "mine.complete.json"], "main is no longer in its folder"
 
 
 def test_tokens_reach_the_hub_by_the_variable_of_the_system(call, hub):
