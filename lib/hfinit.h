@@ -308,7 +308,8 @@ typedef struct hfinit_plan {
 int  hfinit_make_plan(hfinit *h, hfinit_plan *plan, hfinit_error *error);
 void hfinit_plan_release(hfinit_plan *plan);
 
-/* The selected files of each repo, in the order of their paths. Touches nothing. Texts are lent. */
+/* The selected files of each repo, in the order of their paths. Touches nothing. Texts are lent.
+ * None at all is HFINIT_ERR_NOTHING_SELECTED. */
 typedef struct hfinit_file {
     const char *repo, *path;
     const char *kind; /* "git", "lfs", "xet" */

@@ -122,6 +122,7 @@ static void visit_file(hfinit *h, size_t repo, const struct hub_entry *e, hfinit
 
 int hfinit_list(hfinit *h, hfinit_file_fn *visit, void *user, hfinit_error *error)
 {
+    size_t     visited = 0;
     struct err err;
 
     if (hfinit_begin(h, HFINIT_TO_LOOK, &err) || snapshot_list(h->snapshot, &err))
@@ -130,10 +131,18 @@ int hfinit_list(hfinit *h, hfinit_file_fn *visit, void *user, hfinit_error *erro
         const struct hub_listing *files = snapshot_listing(h->snapshot, i);
 
         for (size_t k = 0; files && k < files->count; k++)
-            if (plan_selects(&h->spec.repo[i], files->entry[k].path))
+            if (plan_selects(&h->spec.repo[i], files->entry[k].path)) {
                 visit_file(h, i, &files->entry[k], visit, user);
+                visited++;
+            }
     }
-    return 0;
+    if (visited)
+        return 0;
+    err_set(&err, ERR_NOTHING_SELECTED, "no file of %s is selected",
+            h->spec.repo_count == 1 ? "the repo" : "these repos");
+    err_hint(&err,
+             "a name must match whole, a folder ends in a slash; without patterns all is listed");
+    return hfinit_give_error(h, &err, error);
 }
 
 static const struct hub_entry *find_entry(const struct hub_listing *files, struct str path)

@@ -74,8 +74,8 @@ int app_load(struct app *app, unsigned as, hfinit_error *error)
 int app_cut_uri(const char *uri, char *repo, size_t size, const char **file, hfinit_error *error)
 {
     static const char hint[] = "write hf://[datasets/|spaces/]ORG/NAME[@REVISION][/FILE]";
-    const char       *rest = uri + strlen("hf://");
     const size_t      scheme = strlen("hf://");
+    const char       *rest = uri + scheme;
 
     if (strncmp(rest, "buckets/", 8) == 0)
         return args_usage(error, hint, "%.80s: buckets are not repos, and cannot be fetched", uri);

@@ -6,17 +6,10 @@
 #include "app.h"
 #include "table.h"
 
-struct listing {
-    struct table table;
-    size_t       count;
-};
-
 static void add_row(const hfinit_file *file, void *user)
 {
-    struct listing *listing = user;
-    struct table   *table = &listing->table;
+    struct table *table = user;
 
-    listing->count++;
     table_row(table);
     table_bytes(table, file->bytes);
     table_cell(table, file->kind);
@@ -26,9 +19,7 @@ static void add_row(const hfinit_file *file, void *user)
 
 static void print_json(const hfinit_file *file, void *user)
 {
-    struct listing *listing = user;
-
-    listing->count++;
+    (void)user;
     fputs("{\"repo\":", stdout);
     table_print_json(stdout, file->repo);
     fputs(",\"path\":", stdout);
@@ -74,38 +65,23 @@ static int name_repos(struct app *app, hfinit_error *error)
     return 0;
 }
 
-static void nothing_selected(hfinit_error *error)
-{
-    memset(error, 0, sizeof(*error));
-    error->exit_code = 12;
-    error->code = HFINIT_ERR_NOTHING_SELECTED;
-    error->reason = "NothingSelected";
-    snprintf(error->message, sizeof(error->message), "no file of the repo is selected");
-    snprintf(error->hint, sizeof(error->hint),
-             "a name must match whole, a folder ends in a slash; hf-init ls ORG/NAME lists all");
-}
-
 int command_ls(struct app *app)
 {
     static const char *const head[] = {">SIZE", "KIND", "HASH", "PATH", NULL};
     hfinit_error             error = {0};
-    struct listing           listing = {.count = 0};
+    struct table             table;
     int                      rc;
 
     if ((app->args->word_count && name_repos(app, &error) != 0) ||
         app_load(app, HFINIT_WITHOUT_TARGET, &error) != 0)
         return app_fail(app, &error);
     signals_guard(app->signals, app->h, NULL);
-    table_init(&listing.table, head);
-    rc = app->args->json ? hfinit_list(app->h, print_json, &listing, &error)
-                         : hfinit_list(app->h, add_row, &listing, &error);
+    table_init(&table, head);
+    rc = app->args->json ? hfinit_list(app->h, print_json, NULL, &error)
+                         : hfinit_list(app->h, add_row, &table, &error);
     signals_unguard(app->signals);
-    if (rc == 0 && listing.count == 0) {
-        nothing_selected(&error);
-        rc = -1;
-    }
     if (rc == 0 && !app->args->json)
-        table_print(&listing.table, stdout);
-    table_release(&listing.table);
+        table_print(&table, stdout);
+    table_release(&table);
     return rc == 0 ? 0 : app_fail(app, &error);
 }
