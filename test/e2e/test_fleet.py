@@ -1,7 +1,10 @@
-"""The fleet, in one box: many nodes that pull the same snapshot through one caching mirror."""
+"""The fleet, in one box: many nodes that pull the same snapshot through the mirror that manifests and chart ship."""
+import os
+import tempfile
+
 import pytest
 from conftest import content_of
-from mirror import Mirror
+from mirror import Mirror, hub_by_name
 from standin import lfs
 
 MIB = 1 << 20
@@ -9,16 +12,25 @@ COUNT = 50
 
 
 @pytest.fixture
+def hub():
+    with hub_by_name() as hub:
+        yield hub
+
+
+@pytest.fixture
 def mirror(hub):
-    with Mirror(hub) as mirror:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        mirror = Mirror(hub, folder).start()
         yield mirror
+        mirror.close()
 
 
 def test_fifty_processes_behind_a_mirror_cost_the_hub_one_snapshot(start, hub, mirror, tmp_path):
     repo = hub.model("acme/tiny", {"config.json": "{}", "tokenizer.json": "[]" * 10_000,
                                    "a.safetensors": lfs(12 * MIB + 1), "b.safetensors": lfs(4 * MIB)})
     snapshot = sum(file.content.size for file in repo.head().files.values())
-    spec = {"endpoint": mirror.endpoint, "tls": {"caFile": mirror.ca_path}, "repos": [{"id": "acme/tiny"}]}
+    spec = {"endpoint": mirror.endpoint, "repos": [{"id": "acme/tiny"}]}
     nodes = [start({**spec, "target": str(tmp_path / ("node-%d" % n))}) for n in range(COUNT)]
     for result in [node.wait(600) for node in nodes]:
         assert result.code == 0, result
@@ -33,7 +45,7 @@ def test_fifty_processes_behind_a_mirror_cost_the_hub_one_snapshot(start, hub, m
 
 def test_shards_behind_a_mirror_end_in_one_marker_that_verifies(start, run, hub, volume, mirror):
     repo = hub.model("acme/eight", {"m-%d.safetensors" % n: lfs(2 * MIB + n) for n in range(8)})
-    spec = {"endpoint": mirror.endpoint, "tls": {"caFile": mirror.ca_path}, "repos": [{"id": "acme/eight"}],
+    spec = {"endpoint": mirror.endpoint, "repos": [{"id": "acme/eight"}],
             "shard": {"count": 4}}
     shards = [start(spec, JOB_COMPLETION_INDEX=n) for n in range(4)]
     for result in [shard.wait(120) for shard in shards]:

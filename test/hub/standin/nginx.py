@@ -3,7 +3,7 @@
     with Nginx(hub, versions="1.2", key="rsa") as front:      # hub itself speaks plain HTTP
         run(front.endpoint, ca=hub.ca_path)
 
-It runs as an unprivileged child without a master process; all its files are in a temporary folder.
+It runs as a child without a master process; all its files are in a temporary folder.
 """
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from .tls import authority
 
 _PROTOCOLS = {"any": "TLSv1.2 TLSv1.3", "1.2": "TLSv1.2", "1.3": "TLSv1.3"}
 _CONFIG = """
-daemon off;
 master_process off;
 worker_processes 1;
 pid {dir}/pid;
@@ -66,6 +65,41 @@ def _end_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+def free_port(host="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """An nginx with a configuration of its own, as a child; it listens when this returns. What it complains of is in the
+    file `errors`; `prefix` is a command that runs it."""
+
+    def __init__(self, config, host, port, errors, prefix=()):
+        with open(errors, "wb") as complaints:
+            self._child = subprocess.Popen(
+                [*prefix, find_nginx(), "-c", config, "-p", Path(config).parent, "-e", "stderr", "-g", "daemon off;"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, preexec_fn=_end_with_parent)
+        for _ in range(500):
+            try:
+                socket.create_connection((host, port), 1).close()
+                return
+            except OSError:
+                if self._child.poll() is not None:
+                    break
+                time.sleep(0.02)
+        self.close()
+        raise RuntimeError("nginx did not start: " + Path(errors).read_text())
+
+    def close(self):
+        self._child.terminate()
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait(10)
+
+
 class Nginx:
     """TLS in front of one host of a Hub that speaks plain HTTP. `more` is put into the server block as it is.
 
@@ -75,37 +109,22 @@ class Nginx:
         self._dir = Path(tempfile.mkdtemp(prefix="standin-nginx-"))
         host = hub.listeners[role].host
         chain, private = authority().leaf(leaf, key)
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            port = probe.getsockname()[1]
+        port = free_port(host)
         config = self._dir / "nginx.conf"
         config.write_text(_CONFIG.format(
             dir=self._dir, upstream="%s:%d" % hub.address(role), host=host, port=port, http2=" http2" if http2 else "",
             chain=chain, key=private, protocols=_PROTOCOLS[versions], more=more))
-        self._process = subprocess.Popen([find_nginx(), "-c", str(config), "-p", str(self._dir), "-e",
-                                          str(self._dir / "error.log")], stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                         preexec_fn=_end_with_parent)
+        try:
+            self._process = Process(config, host, port, self._dir / "error.log")
+        except RuntimeError:
+            shutil.rmtree(self._dir, ignore_errors=True)
+            raise
         self.origin = "https://%s:%d" % (name or host, port)
         self.endpoint = self.origin + hub.prefix
-        self._wait_until_it_listens(host, port)
         if role == "api":
             hub.link_host = self.endpoint
         else:
             hub.cdn.origin = self.origin
-
-    def _wait_until_it_listens(self, host, port):
-        for _ in range(200):
-            try:
-                socket.create_connection((host, port), 1).close()
-                return
-            except OSError:
-                if self._process.poll() is not None:
-                    break
-                time.sleep(0.02)
-        text = (self._dir / "error.log").read_text() if (self._dir / "error.log").exists() else ""
-        self.close()
-        raise RuntimeError("nginx did not start: " + text)
 
     def __enter__(self):
         return self
@@ -114,10 +133,5 @@ class Nginx:
         self.close()
 
     def close(self):
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(5)
+        self._process.close()
         shutil.rmtree(self._dir, ignore_errors=True)
