@@ -18,13 +18,17 @@ def read_by_all(reader, volume, client, commit):
     assert commit.sha in scan(client, volume)["acme/tiny"] and blobs_are_right(volume.path)
 
 
+def nothing_is_fetched(run, hub, volume, repo=None):
+    hub.reset()
+    result = run(spec("cache", repo) if repo else spec("cache"))
+    assert result.code == 0 and fetched(hub) == set() and volume.marker(), result
+
+
 @scenario("a complete cache: not a byte is fetched, and the second run asks once")
 def test_a_complete_cache_is_adopted(run, hub, volume, client, reader):
     repo = tiny(hub)
     client(ALL, HF_HUB_CACHE=volume.path)
-    hub.reset()
-    result = run(spec("cache"))
-    assert result.code == 0 and fetched(hub) == set() and volume.marker(), result
+    nothing_is_fetched(run, hub, volume)
     assert volume.status()["totals"]["bytesReceived"] == 0
     hub.reset()
     assert run(spec("cache")).code == 0 and hub.count() == 1
@@ -36,9 +40,7 @@ def test_a_cache_without_trees_is_adopted(run, hub, volume, client, reader):
     repo = tiny(hub)
     client(ALL, HF_HUB_CACHE=volume.path)
     shutil.rmtree(volume / FOLDER / "trees", ignore_errors=client.version < (1, 22))
-    hub.reset()
-    result = run(spec("cache"))
-    assert result.code == 0 and fetched(hub) == set() and volume.marker(), result
+    nothing_is_fetched(run, hub, volume)
     read_by_all(reader, volume, client, repo.head())
 
 
@@ -48,9 +50,7 @@ def test_a_cache_of_real_files_is_adopted(run, hub, volume, client, reader):
     client("from huggingface_hub import file_download\nfile_download.are_symlinks_supported = lambda *_, **__: False\n" + ALL,
            HF_HUB_CACHE=volume.path, HF_HUB_DISABLE_SYMLINKS="1", HF_HUB_DISABLE_SYMLINKS_WARNING="1")
     assert not [path for path in (volume / FOLDER).rglob("*") if path.is_symlink()]
-    hub.reset()
-    result = run(spec("cache"))
-    assert result.code == 0 and fetched(hub) == set() and volume.marker(), result
+    nothing_is_fetched(run, hub, volume)
     read_by_all(reader, volume, client, repo.head())
 
 
@@ -107,9 +107,7 @@ def test_a_wrong_blob_is_replaced(run, hub, volume, client, reader):
 def test_a_pinned_commit_of_python_gets_its_alias(run, hub, volume, client, reader):
     commit = tiny(hub).head()
     client("say(snapshot_download('acme/tiny', revision=%r))" % commit.sha, HF_HUB_CACHE=volume.path)
-    hub.reset()
-    result = run(spec("cache", {"revision": commit.sha, "refAlias": ["main"]}))
-    assert result.code == 0 and fetched(hub) == set(), result
+    nothing_is_fetched(run, hub, volume, {"revision": commit.sha, "refAlias": ["main"]})
     read_by_all(reader, volume, client, commit)
 
 
@@ -139,9 +137,7 @@ from huggingface_hub.utils._shared_blobs import publish_blob_to_shared_store
 say(publish_blob_to_shared_store(blob_path=%r, xet_hash=%r, cache_dir=%r, expected_size=%d))
 """ % (str(blob), file.xet_hash, str(volume.path), file.size))
     assert shared and blob.is_symlink()
-    hub.reset()
-    result = run(spec("cache"))
-    assert result.code == 0 and fetched(hub) == set() and volume.marker(), result
+    nothing_is_fetched(run, hub, volume)
     assert blob.is_symlink() and blob.resolve() == volume.path / "blobs" / file.xet_hash[:2] / file.xet_hash
     result = run(spec("cache"), command="verify")
     assert result.code == 0, result
