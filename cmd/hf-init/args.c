@@ -3,38 +3,44 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { WORD_MAX = 64 };
 
+#define AT(field) offsetof(struct args, field)
+
 /* Some come as settings all the same: `repos`, which no table of the library has, and what only download.c
  * knows, because `hf` takes it. */
 const struct args_option args_options[] = {
-    {"spec", "the spec, YAML or JSON", ARGS_FILE, ARGS_SETTINGS},
-    {"ome-config", "OME's file instead of a spec", ARGS_FILE, ARGS_OME},
-    {"exit-compat", "other systems' loaders: code 1 for every failure", ARGS_SWITCH, ARGS_COMPAT},
-    {"repos", "ORG/NAME[@REVISION], several by commas", ARGS_VALUE, ARGS_SETTINGS},
-    {"json", "print JSON", ARGS_SWITCH, ARGS_JSON},
-    {"format", "plan: table, json or k8s", ARGS_WORD, ARGS_FORMAT},
-    {"dry-run", "say what would be done and touch nothing", ARGS_SWITCH, ARGS_DRY_RUN},
-    {"timeout", "wait: give up after so long", ARGS_VALUE, ARGS_WAIT},
-    {"file", "wait: for this file", ARGS_FILE, ARGS_WAIT},
-    {"repair", "verify: fetch what is wrong again", ARGS_SWITCH, ARGS_REPAIR},
-    {"include", "download: only files that match", ARGS_VALUE, ARGS_HF},
-    {"exclude", "download: but not those that match", ARGS_VALUE, ARGS_HF},
-    {"local-dir", "download: plain files in this folder", ARGS_FILE, ARGS_HF},
-    {"cache-dir", "download: another cache", ARGS_FILE, ARGS_HF},
-    {"force-download", "download: hash what is there already", ARGS_SWITCH, ARGS_HF},
-    {"max-workers", "download: connections at most", ARGS_VALUE, ARGS_HF},
-    {"repo-type", "model, dataset or space", ARGS_WORD, ARGS_SETTINGS},
-    {"quiet", "warnings and errors only", ARGS_SWITCH, 0},
-    {"verbose", "say more", ARGS_SWITCH, 0},
-    {"version", "what is inside", ARGS_SWITCH, 0},
-    {"help", "how a command is used", ARGS_SWITCH, 0},
-    {NULL, NULL, ARGS_SWITCH, 0},
+    {"spec", "the spec, YAML or JSON", ARGS_FILE, ARGS_SETTINGS, AT(spec_file)},
+    {"ome-config", "OME's file instead of a spec", ARGS_FILE, ARGS_OME, AT(ome_config)},
+    {"exit-compat", "other systems' loaders: code 1 for every failure", ARGS_SWITCH, ARGS_COMPAT,
+     AT(exit_compat)},
+    {"repos", "ORG/NAME[@REVISION], several by commas", ARGS_VALUE, ARGS_SETTINGS, 0},
+    {"json", "print JSON", ARGS_SWITCH, ARGS_JSON, AT(json)},
+    {"format", "plan: table, json or k8s", ARGS_WORD, ARGS_FORMAT, AT(format)},
+    {"dry-run", "say what would be done and touch nothing", ARGS_SWITCH, ARGS_DRY_RUN, AT(dry_run)},
+    {"timeout", "wait: give up after so long", ARGS_VALUE, ARGS_WAIT, AT(timeout)},
+    {"file", "wait: for this file", ARGS_FILE, ARGS_WAIT, AT(file)},
+    {"repair", "verify: fetch what is wrong again", ARGS_SWITCH, ARGS_REPAIR, AT(repair)},
+    {"include", "download: only files that match", ARGS_VALUE, ARGS_HF, 0},
+    {"exclude", "download: but not those that match", ARGS_VALUE, ARGS_HF, 0},
+    {"local-dir", "download: plain files in this folder", ARGS_FILE, ARGS_HF, 0},
+    {"cache-dir", "download: another cache", ARGS_FILE, ARGS_HF, 0},
+    {"force-download", "download: hash what is there already", ARGS_SWITCH, ARGS_HF, AT(force)},
+    {"max-workers", "download: connections at most", ARGS_VALUE, ARGS_HF, 0},
+    {"repo-type", "model, dataset or space", ARGS_WORD, ARGS_SETTINGS, 0},
+    {"quiet", "warnings and errors only", ARGS_SWITCH, 0, AT(quiet)},
+    {"verbose", "say more", ARGS_SWITCH, 0, AT(verbose)},
+    {"version", "what is inside", ARGS_SWITCH, 0, 0},
+    {"help", "how a command is used", ARGS_SWITCH, 0, AT(help)},
+    {NULL, NULL, ARGS_SWITCH, 0, 0},
 };
+_Static_assert(sizeof(args_options) / sizeof(args_options[0]) <= 32,
+               "args.given has a bit for each");
 
 /* A token may stand where a word was expected: after "hf_" as many letters and digits as no name has. */
 static void redact(char *text)
@@ -198,40 +204,34 @@ static void add_setting(struct reader *r, const char *name, size_t len, const ch
         (struct args_setting){.key = key, .value = take_value(r, equals, hfinit_is_switch(key))};
 }
 
-static bool *our_switch(struct args *out, const char *name, size_t len)
+/* One that is kept in struct args, or NULL. */
+static const struct args_option *find_kept(const char *name, size_t len)
 {
-    if (is_named(name, len, "help"))
-        return &out->help;
-    if (is_named(name, len, "quiet"))
-        return &out->quiet;
-    if (is_named(name, len, "verbose"))
-        return &out->verbose;
-    if (is_named(name, len, "json"))
-        return &out->json;
-    if (is_named(name, len, "dry-run"))
-        return &out->dry_run;
-    if (is_named(name, len, "repair"))
-        return &out->repair;
-    if (is_named(name, len, "exit-compat"))
-        return &out->exit_compat;
-    if (is_named(name, len, "force-download"))
-        return &out->force;
+    for (const struct args_option *o = args_options; o->name; o++)
+        if (o->at && is_named(name, len, o->name))
+            return o;
     return NULL;
 }
 
-static const char **our_text(struct args *out, const char *name, size_t len)
+static int keep(struct reader *r, const struct args_option *o, const char *equals)
 {
-    if (is_named(name, len, "spec"))
-        return &out->spec_file;
-    if (is_named(name, len, "ome-config"))
-        return &out->ome_config;
-    if (is_named(name, len, "timeout"))
-        return &out->timeout;
-    if (is_named(name, len, "file"))
-        return &out->file;
-    if (is_named(name, len, "format"))
-        return &out->format;
-    return NULL;
+    char        *field = (char *)r->out + o->at;
+    const char **text = (const char **)field;
+
+    r->out->given |= 1u << (o - args_options);
+    if (o->value == ARGS_SWITCH) {
+        if (equals)
+            return args_usage(r->error, "write it without =", "--%s takes no value", o->name);
+        *(bool *)field = true;
+        return 0;
+    }
+    *text = take_value(r, equals, false);
+    if (*text && (*text)[0])
+        return 0;
+    return args_usage(r->error,
+                      o->at == AT(spec_file) ? "--spec FILE, or --spec - for standard input"
+                                             : "write it as --OPTION VALUE",
+                      "--%s needs a value", o->name);
 }
 
 /* Arguments are public: any user of the node can list them, and they end up in manifests. */
@@ -246,35 +246,20 @@ static int refuse_token(hfinit_error *error)
 
 static int read_long(struct reader *r, const char *name)
 {
-    const char  *equals = strchr(name, '=');
-    size_t       len = equals ? (size_t)(equals - name) : strlen(name);
-    bool        *on = our_switch(r->out, name, len);
-    const char **text;
+    const char               *equals = strchr(name, '=');
+    size_t                    len = equals ? (size_t)(equals - name) : strlen(name);
+    const struct args_option *kept = find_kept(name, len);
 
-    if (is_named(name, len, "version") && !equals) {
-        r->out->command = args_find_command(r->commands, "version");
-        return 0;
-    }
     if (is_named(name, len, "token") || is_named(name, len, "hf-token"))
         return refuse_token(r->error);
-    if (equals && (on || is_named(name, len, "version")))
-        return args_usage(r->error, "write it without =", "--%.*s takes no value", (int)len, name);
-    if (on) {
-        *on = true;
-        return 0;
-    }
-    text = our_text(r->out, name, len);
-    if (text) {
-        *text = take_value(r, equals, false);
-        if (!*text || !(*text)[0])
-            return args_usage(r->error,
-                              is_named(name, len, "spec")
-                                  ? "--spec FILE, or --spec - for standard input"
-                                  : "write it as --OPTION VALUE",
-                              "--%.*s needs a value", (int)len, name);
-        return 0;
-    }
-    add_setting(r, name, len, equals);
+    if (kept)
+        return keep(r, kept, equals);
+    if (!is_named(name, len, "version"))
+        add_setting(r, name, len, equals);
+    else if (equals)
+        return args_usage(r->error, "write it without =", "--version takes no value");
+    else
+        r->out->command = args_find_command(r->commands, "version");
     return 0;
 }
 
@@ -327,6 +312,16 @@ static int read_word(struct reader *r, const char *word)
     return 0;
 }
 
+/* What plan would print, a dry run may print too; of prune there is no plan. */
+static bool is_for_dry_run(const struct args *args, const struct args_option *o)
+{
+    const struct command *command = args->command;
+
+    return args->dry_run && (command->takes & ARGS_DRY_RUN) &&
+           (o->goes_with == ARGS_JSON ||
+            (o->goes_with == ARGS_FORMAT && command->id != COMMAND_PRUNE));
+}
+
 static int check_fit(const struct args *args, hfinit_error *error)
 {
     const struct command *command = args->command;
@@ -335,25 +330,10 @@ static int check_fit(const struct args *args, hfinit_error *error)
     if (args->help)
         return 0;
     snprintf(hint, sizeof(hint), "see hf-init %s --help", command->name);
-    if (args->json && !(command->takes & ARGS_JSON) &&
-        !(args->dry_run && (command->takes & ARGS_DRY_RUN)))
-        return args_usage(error, hint, "hf-init %s has no --json", command->name);
-    if (args->dry_run && !(command->takes & ARGS_DRY_RUN))
-        return args_usage(error, hint, "hf-init %s has no --dry-run", command->name);
-    if ((args->timeout || args->file) && !(command->takes & ARGS_WAIT))
-        return args_usage(error, hint, "hf-init %s has no --%s", command->name,
-                          args->timeout ? "timeout" : "file");
-    if (args->format && !(command->takes & ARGS_FORMAT) &&
-        !(args->dry_run && (command->takes & ARGS_DRY_RUN) && command->id != COMMAND_PRUNE))
-        return args_usage(error, hint, "hf-init %s has no --format", command->name);
-    if (args->force && !(command->takes & ARGS_HF))
-        return args_usage(error, hint, "hf-init %s has no --force-download", command->name);
-    if (args->exit_compat && !(command->takes & ARGS_COMPAT))
-        return args_usage(error, hint, "hf-init %s has no --exit-compat", command->name);
-    if (args->ome_config && !(command->takes & ARGS_OME))
-        return args_usage(error, hint, "hf-init %s has no --ome-config", command->name);
-    if (args->repair && !(command->takes & ARGS_REPAIR))
-        return args_usage(error, hint, "hf-init %s has no --repair", command->name);
+    for (const struct args_option *o = args_options; o->name; o++)
+        if ((args->given & 1u << (o - args_options)) && o->goes_with &&
+            !(command->takes & o->goes_with) && !is_for_dry_run(args, o))
+            return args_usage(error, hint, "hf-init %s has no --%s", command->name, o->name);
     if (args->word_count && !(command->takes & ARGS_WORDS))
         return args_usage(error, hint, "hf-init %s takes no argument, but got \"%.80s\"",
                           command->name, args->word[0]);

@@ -63,7 +63,8 @@ struct args {
     const char           *format;         /* of plan; NULL: not given */
     struct args_setting  *setting;        /* owned array */
     size_t                setting_count;
-    const char          **word; /* owned array; what is neither command nor option */
+    unsigned              given; /* bit n: row n of args_options, if it has a place */
+    const char          **word;  /* owned array; what is neither command nor option */
     size_t                word_count;
 };
 
@@ -87,6 +88,7 @@ struct args_option {
     const char     *name, *help;
     enum args_value value;
     unsigned        goes_with; /* ARGS_…: commands that take one of these; 0: all */
+    size_t          at; /* its place in struct args: a bool of a switch, else a text; 0: none */
 };
 extern const struct args_option args_options[];
 
