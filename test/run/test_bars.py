@@ -165,7 +165,7 @@ def test_verify_draws_how_far_it_is_and_leaves_nothing_behind(screen, hub, volum
 
     slowly = (shutil.which("strace") or "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=pread64:delay_enter=4000")
     alone = ("-e", "inject=clone,clone3:error=EAGAIN:when=2+") if threads == "on its own" else ()
-    terminal = screen(80, command="verify", prefix=(*slowly, *alone))
+    terminal = screen(80, command="verify", prefix=(*slowly, *alone), LSAN_OPTIONS="detect_leaks=0")
     until(lambda: look(terminal), 60)
     assert terminal.code.read_text() == "40\n"
     assert any("█" in line and " of " in line and columns_of(line) < 80 for line in seen), seen

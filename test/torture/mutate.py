@@ -153,7 +153,7 @@ def main():
         trees = queue.Queue()
         for number in range(TREES):
             tree = pathlib.Path(folder) / f"tree{number}"
-            shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns("build", ".git", "demo-volume"))
+            shutil.copytree(TOP, tree, ignore=lambda at, _: ("build", ".git", "demo-volume") if at == str(TOP) else ())
             trees.put(tree)
         with concurrent.futures.ThreadPoolExecutor(TREES) as pool:
             broken, *found = pool.map(lambda mutant: in_a_tree(trees, mutant), [None, *chosen])
