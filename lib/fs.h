@@ -80,14 +80,12 @@ uint64_t fs_freed_bytes(const struct stat *st);
 /* Whole small files. Reading refuses more than max bytes (ERR_TOO_LARGE) and, with NUL-free
  * callers in mind, hands back exact bytes. 1 read, 0 not there, -1 error. */
 int fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err);
-/* Writes under a temporary name in the same folder, optionally syncs data and folder, renames. */
-int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                  struct err *err);
-/* Creates rel, which must not exist, with this content. */
-int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                    struct err *err);
-/* Content too long to be held at once. A source appends its next piece to `out` and returns false
- * when that was the last; with NULL for out it starts over. */
+/* Writes under a temporary name in the same folder and renames: old or new for every reader, but not
+ * synced, so for what a power cut may take. */
+int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, struct err *err);
+/* Creates rel, which must not exist, of content that may be too long to be held at once. A source
+ * appends its next piece to `out` and returns false when that was the last; with NULL for out it
+ * starts over. */
 typedef bool fs_source_fn(void *user, struct buf *out);
 bool         fs_text_source(void *user, struct buf *out); /* user: a struct str, in one piece */
 int fs_write_new_from_at(int dir_fd, const char *rel, fs_source_fn *source, void *user, mode_t mode,

@@ -181,12 +181,6 @@ bool fs_text_source(void *user, struct buf *out)
     return false;
 }
 
-int fs_write_new_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                    struct err *err)
-{
-    return fs_write_new_from_at(dir_fd, rel, fs_text_source, &content, mode, durable, err);
-}
-
 static int write_pieces(int fd, fs_source_fn *source, void *user, struct err *err)
 {
     struct buf piece = {0};
@@ -273,8 +267,7 @@ int fs_read_pieces_at(int dir_fd, const char *rel, fs_piece_fn *piece, void *use
     return rc ? -1 : 1;
 }
 
-int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, bool durable,
-                  struct err *err)
+int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, struct err *err)
 {
     const char *slash = strrchr(rel, '/');
     size_t      folder_len = slash ? (size_t)(slash - rel) + 1 : 0;
@@ -288,16 +281,11 @@ int fs_replace_at(int dir_fd, const char *rel, struct str content, mode_t mode, 
     /* The base name is shortened, since name plus suffix may pass NAME_MAX. */
     buf_printf(&temp, "%.*s.%.200s.%016llx.tmp", (int)folder_len, rel, rel + folder_len,
                (unsigned long long)random);
-    if (fs_write_new_at(dir_fd, buf_cstr(&temp), content, mode, durable, err))
+    if (fs_write_new_from_at(dir_fd, buf_cstr(&temp), fs_text_source, &content, mode, false, err))
         goto out;
     if (fs_rename_at(dir_fd, buf_cstr(&temp), dir_fd, rel, err)) {
         fs_unlink_at(dir_fd, buf_cstr(&temp), &ignored);
         goto out;
-    }
-    if (durable) {
-        temp.p[folder_len ? folder_len - 1 : 0] = '\0';
-        if (fs_sync_dir_at(dir_fd, folder_len ? temp.p : ".", err))
-            goto out;
     }
     rc = 0;
 out:

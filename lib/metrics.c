@@ -152,8 +152,7 @@ static void write_file(struct metrics *m)
         return;
     dir = fs_open_dir(m->folder, &err);
     if (dir < 0 || check_place(dir, m->file, &err) ||
-        fs_replace_at(dir, m->file, buf_view(&m->page[REPORT_PROMETHEUS]), FILE_MODE, false,
-                      &err)) {
+        fs_replace_at(dir, m->file, buf_view(&m->page[REPORT_PROMETHEUS]), FILE_MODE, &err)) {
         if (!m->file_warned)
             warn(m, "the metrics file cannot be written", m->config.spec->metrics_file, &err);
         m->file_warned = true; /* once, until it works again */

@@ -36,6 +36,7 @@ TURNS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "&&
 UNITS = "test_store_dir test_store_cache test_store_partial test_store_write test_journal test_inventory test_report".split()
 TESTS = ["test/run/test_regressions.py", "test/faults/test_disk.py", "test/run/test_resume.py", "test/run/test_layouts.py",
          "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py"]
+FIRST = ["test/faults/test_order.py", "test/run/test_regressions.py", "-k", "disk"]  # seconds, and most are noticed by then
 TREES = 2           # copies of the tree in which mutants are tried side by side
 
 # file:line-independent: "file: the changed line, stripped" -> why no test can tell
@@ -105,9 +106,8 @@ def is_noticed(tree):
         if not run([str(tree / program)], tree, 60):
             return program.rpartition("/")[2]
     python = TOP / "build/venv/bin/python"
-    if not run([str(python), "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", "2", *TESTS], tree, 600):
-        return "test/run"
-    return None
+    pytest = [str(python), "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x"]
+    return None if run([*pytest, *FIRST], tree, 300) and run([*pytest, "-n", "2", *TESTS], tree, 600) else "a run"
 
 
 def line_of(name, place):

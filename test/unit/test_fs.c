@@ -37,7 +37,7 @@ static void unsafe_names_are_refused(void)
         CHECK(fs_exists_at(dir_fd, rows[i], &st, &err) == -1);
         CHECK(fs_unlink_at(dir_fd, rows[i], &err) == -1);
         CHECK(fs_rename_at(dir_fd, "x", dir_fd, rows[i], &err) == -1);
-        CHECK(fs_replace_at(dir_fd, rows[i], STR("x"), 0644, false, &err) == -1);
+        CHECK(fs_replace_at(dir_fd, rows[i], STR("x"), 0644, &err) == -1);
     }
     check_row(NULL);
 }
@@ -87,14 +87,14 @@ static void planted_links_are_not_followed(void)
         if (!is_last) {
             put_text("in/src", "evil");
             CHECK(fs_rename_at(dir_fd, "src", dir_fd, attempt, &err) == -1);
-            CHECK(fs_replace_at(dir_fd, attempt, STR("evil"), 0644, false, &err) == -1);
+            CHECK(fs_replace_at(dir_fd, attempt, STR("evil"), 0644, &err) == -1);
             CHECK(fs_symlink_at("x", dir_fd, attempt, &err) == -1);
             CHECK(fs_link_at(dir_fd, "src", dir_fd, attempt, &err) == -1);
             CHECK(fs_unlink_at(dir_fd, attempt, &err) == -1);
             CHECK(fs_exists_at(dir_fd, attempt, &st, &err) != 1);
         } else { /* the link is replaced, not what it points to */
             CHECK(fs_exists_at(dir_fd, attempt, &st, &err) == 1 && S_ISLNK(st.st_mode));
-            CHECK(fs_replace_at(dir_fd, attempt, STR("ours"), 0644, false, &err) == 0);
+            CHECK(fs_replace_at(dir_fd, attempt, STR("ours"), 0644, &err) == 0);
             CHECK(fs_exists_at(dir_fd, attempt, &st, &err) == 1 && S_ISREG(st.st_mode));
         }
         CHECK_STR(text_of("outside/f"), "precious");
@@ -153,21 +153,22 @@ static void files_are_replaced_whole(void)
     struct err  err = {0};
     struct stat st;
     struct buf  text = {0};
+    struct str  x = STR("x");
     char        name[256];
 
-    CHECK(fs_replace_at(dir_fd, "p/one", STR("1"), 0640, true, &err) == 0);
-    CHECK(fs_replace_at(dir_fd, "p/one", STR("22"), 0640, false, &err) == 0);
+    CHECK(fs_replace_at(dir_fd, "p/one", STR("1"), 0640, &err) == 0);
+    CHECK(fs_replace_at(dir_fd, "p/one", STR("22"), 0640, &err) == 0);
     CHECK_STR(text_of("p/one"), "22");
     CHECK(stat(at("p/one"), &st) == 0 && (st.st_mode & 0777) == 0640);
     memset(name, 'n', 255);
     name[255] = '\0';
-    CHECK(fs_replace_at(dir_fd, name, STR("long"), 0644, true, &err) == 0);
+    CHECK(fs_replace_at(dir_fd, name, STR("long"), 0644, &err) == 0);
     CHECK(fs_read_small_at(dir_fd, name, 4, &text, &err) == 1);
     CHECK_STR(buf_cstr(&text), "long");
     CHECK(fs_read_small_at(dir_fd, name, 3, &text, &err) == -1 && err.kind == ERR_TOO_LARGE);
     CHECK(fs_read_small_at(dir_fd, "nothing/there", 3, &text, &err) == 0);
-    CHECK(fs_write_new_at(dir_fd, "p/one", STR("x"), 0644, false, &err) == -1);
-    CHECK(fs_replace_at(dir_fd, "p/q", STR("x"), 0644, false, &err) == -1 && err.kind == ERR_IO);
+    CHECK(fs_write_new_from_at(dir_fd, "p/one", fs_text_source, &x, 0644, false, &err) == -1);
+    CHECK(fs_replace_at(dir_fd, "p/q", STR("x"), 0644, &err) == -1 && err.kind == ERR_IO);
     CHECK_HAS(err.text, "folder");
     CHECK(fs_read_file(at("nothing"), 10, &text, &err) == 0);
     CHECK(fs_read_file(volume, 10, &text, &err) == -1);
