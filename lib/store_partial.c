@@ -96,6 +96,9 @@ static int take_over(struct store_partial *p, const struct stale_partial *from)
                           &ignored) ||
         !fs_names_open_at(p->fd, place->partials_fd, name))
         goto lost;
+    /* Its successor goes to disk first, or a power cut could take both, and all progress with them. */
+    if (p->content.durable.count && fs_sync_data(p->journal.fd, &ignored) == 0)
+        p->folder_synced = fs_sync_dir_at(place->partials_fd, ".", &ignored) == 0;
     store_partial_name(from->stem, ".journal", old_name);
     fs_unlink_at(place->partials_fd, old_name, &ignored);
     return 1;

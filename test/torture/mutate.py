@@ -28,15 +28,17 @@ DECISIONS = {
     "lib/report_marker.c": None,
     "lib/snapshot.c": ["marker_has", "matches_marker", "marker_holds", "all_shares_are_there", "finish_repos", "make_it_match",
                        "resolve_and_judge", "is_missing", "has_work"],
-    "lib/snapshot_state.c": None,
+    "lib/snapshot_state.c": ["snapshot_learn_whose_status", "read_whose_status", "check_stop", "snapshot_read_marker",
+                             "snapshot_write_marker", "contradicts_us", "is_false_marker", "visit_state",
+                             "snapshot_remove_false_markers"],
     "lib/fetch_finish.c": None,
 }
 TURNS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "&&": "||", "||": "&&"}
 
 UNITS = "test_store_dir test_store_cache test_store_partial test_store_write test_journal test_inventory test_report".split()
 TESTS = ["test/run/test_regressions.py", "test/faults/test_disk.py", "test/run/test_resume.py", "test/run/test_layouts.py",
-         "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py"]
-FIRST = ["test/faults/test_order.py", "test/run/test_regressions.py", "-k", "disk"]  # seconds, and most are noticed by then
+         "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py", "test/run/test_sidecar.py"]
+FIRST = ["test/faults/test_order.py", "test/run/test_regressions.py", "-k", "disk or order"]  # seconds, and most are noticed by then
 TREES = 2           # copies of the tree in which mutants are tried side by side
 
 # file:line-independent: "file: the changed line, stripped" -> why no test can tell

@@ -133,6 +133,48 @@ static void after_a_reboot_only_what_was_synced_counts(void)
     store_free(store);
 }
 
+/* test/faults/test_order.py looks on: a new journal is on disk before it takes the place of the old. */
+static void a_long_journal_is_written_anew_and_forgets_nothing(void)
+{
+    enum { LONGEST = 1 << 20, MARKS = 80000 };
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+    struct stat           st = {0};
+    bool                  ok = true;
+
+    volume_new();
+    options.boot_id = "before";
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_open(repo, &file, &p, &err) == 0);
+    CHECK(store_partial_write(p, data, 2 * PART, 0, &err) == 0);
+    CHECK(store_partial_mark(p, (struct range){0, PART}, &err) == 0);
+    CHECK(store_partial_sync(p, &err) == 0);
+    for (uint64_t i = 0; i < MARKS && ok; i++)
+        ok = store_partial_mark(p, (struct range){PART, PART + 1 + i % PART}, &err) == 0;
+    CHECK(ok);
+    CHECK(stat(at(stem_of(&file, store_instance(store), ".journal")), &st) == 0);
+    CHECK(st.st_size > 0 && st.st_size < LONGEST);
+    store_partial_close(p);
+    store_repo_close(repo);
+    store_free(store);
+    options.boot_id = "after";
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK_U64(look_at(repo, &file).have_bytes, PART);
+    store_repo_close(repo);
+    store_free(store);
+    options.boot_id = "before";
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK_U64(look_at(repo, &file).have_bytes, PART + MARKS);
+    store_repo_close(repo);
+    store_free(store);
+}
+
 /* --- the running hash --- */
 
 enum { LONG = 48 << 20, NOTED = 32 << 20 };
@@ -689,6 +731,7 @@ int main(void)
         data[i] = (char)(i * 2654435761u >> 13);
     resumed_exactly_where_it_was_killed();
     after_a_reboot_only_what_was_synced_counts();
+    a_long_journal_is_written_anew_and_forgets_nothing();
     the_hash_is_resumed_where_its_bytes_are_on_disk();
     a_partial_that_was_changed_later_is_hashed_from_the_start();
     a_torn_journal_is_never_believed_too_much();
