@@ -64,6 +64,12 @@ static void print_words(const char *words)
     putchar('\'');
 }
 
+/* Does the command take the option? What the library has a setting for goes with `ARGS_SETTINGS`. */
+static bool takes(const struct command *command, unsigned goes_with)
+{
+    return !goes_with || (command->takes & goes_with);
+}
+
 /* --- bash and zsh, which reads the same script --- */
 
 static void print_flag_word(const char *const column[7], void *user)
@@ -91,15 +97,70 @@ static void print_word_case(const char *const column[7], void *user)
         printf("    --%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", flag);
 }
 
+static void print_switch(const char *const column[7], void *user)
+{
+    char flag[64];
+
+    (void)user;
+    flag_of(column[0], flag, sizeof(flag));
+    if (strcmp(column[1], "bool") == 0)
+        printf("|*:--%s", flag);
+}
+
+/* A word that is no option's value and names a command; bash makes `=` a word of its own. */
+static void print_find_command(void)
+{
+    fputs("    for word in \"${COMP_WORDS[@]:1:$((COMP_CWORD-1))}\"; do\n"
+          "        case $before:$word in\n"
+          "        *:--*=*",
+          stdout);
+    for (const struct args_option *o = args_options; o->name; o++)
+        if (o->value == ARGS_SWITCH)
+            printf("|*:--%s", o->name);
+    hfinit_each_setting(print_switch, NULL);
+    fputs(") before= ;;\n"
+          "        *:--*|*:=) before=option ;;\n"
+          "        ",
+          stdout);
+    for (size_t i = 0; app_commands[i].name; i++)
+        printf("%s:%s", i ? "|" : "", app_commands[i].name);
+    fputs(") command=$word; break ;;\n"
+          "        *) before= ;;\n"
+          "        esac\n"
+          "    done\n",
+          stdout);
+}
+
+static void print_options_of(const struct command *command)
+{
+    const char *space = "";
+
+    printf("        %s) words='", command->name);
+    for (const struct args_option *o = args_options; o->name; o++)
+        if (takes(command, o->goes_with)) {
+            printf("%s--%s", space, o->name);
+            space = " ";
+        }
+    fputs("'", stdout);
+    if (takes(command, ARGS_SETTINGS))
+        fputs("$settings", stdout);
+    puts(" ;;");
+}
+
 static void print_bash(enum shell shell)
 {
     if (shell == ZSH)
         fputs("autoload -Uz bashcompinit && bashcompinit\n", stdout);
     fputs("_hf_init() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n"
-          "    COMPREPLY=()\n"
-          "    case $prev in\n",
+          "    local command=run word before= settings='",
           stdout);
+    hfinit_each_setting(print_flag_word, NULL);
+    fputs("'\n"
+          "    COMPREPLY=()\n",
+          stdout);
+    print_find_command();
+    fputs("    case $prev in\n", stdout);
     for (const struct args_option *o = args_options; o->name; o++)
         if (o->value == ARGS_FILE)
             printf("    --%s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", o->name);
@@ -111,12 +172,13 @@ static void print_bash(enum shell shell)
     hfinit_each_setting(print_word_case, NULL);
     fputs("    esac\n"
           "    if [[ -z $words && $cur == -* ]]; then\n"
-          "        words='",
+          "        case $command in\n",
           stdout);
-    for (const struct args_option *o = args_options; o->name; o++)
-        printf("%s--%s", o == args_options ? "" : " ", o->name);
-    hfinit_each_setting(print_flag_word, NULL);
-    fputs("'\n    elif [[ -z $words && $COMP_CWORD == 1 ]]; then\n        words='", stdout);
+    for (size_t i = 0; app_commands[i].name; i++)
+        print_options_of(&app_commands[i]);
+    fputs("        esac\n"
+          "    elif [[ -z $words && $COMP_CWORD == 1 ]]; then\n        words='",
+          stdout);
     for (size_t i = 0; app_commands[i].name; i++)
         if (app_commands[i].summary)
             printf("%s%s", i ? " " : "", app_commands[i].name);
@@ -129,13 +191,34 @@ static void print_bash(enum shell shell)
 
 /* --- fish --- */
 
+/* For all commands but those that do not take it, `run` among them, which no word names; else only for
+ * those that do. */
+static void print_fish_condition(unsigned goes_with)
+{
+    bool is_default = takes(app_commands, goes_with), any = false;
+
+    for (size_t i = 0; app_commands[i].name; i++) {
+        if (takes(&app_commands[i], goes_with) == is_default)
+            continue;
+        printf("%s %s",
+               any          ? ""
+               : is_default ? " -n 'not __fish_seen_subcommand_from"
+                            : " -n '__fish_seen_subcommand_from",
+               app_commands[i].name);
+        any = true;
+    }
+    fputs(any ? "'" : "", stdout);
+}
+
 static void print_fish_flag(const char *const column[7], void *user)
 {
     char flag[64];
 
     (void)user;
     flag_of(column[0], flag, sizeof(flag));
-    printf("complete -c hf-init -l %s -d ", flag);
+    printf("complete -c hf-init -l %s", flag);
+    print_fish_condition(ARGS_SETTINGS);
+    fputs(" -d ", stdout);
     print_quoted(column[5]);
     if (column[4][0]) {
         fputs(" -xa ", stdout);
@@ -157,7 +240,9 @@ static void print_fish(void)
         putchar('\n');
     }
     for (const struct args_option *o = args_options; o->name; o++) {
-        printf("complete -c hf-init -l %s -d ", o->name);
+        printf("complete -c hf-init -l %s", o->name);
+        print_fish_condition(o->goes_with);
+        fputs(" -d ", stdout);
         print_quoted(o->help);
         fputs(o->value == ARGS_VALUE  ? " -x"
               : o->value == ARGS_FILE ? " -rF"
