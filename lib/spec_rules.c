@@ -44,10 +44,38 @@ int spec_rule_name(struct str text, struct err *err)
                    spec_quote(text, shown));
 }
 
+/* Takes the next segment that is not empty or "." off the front. */
+static bool next_segment(struct str *rest, struct str *segment)
+{
+    while (str_cut(rest, '/', segment))
+        if (segment->len > 0 && !str_eq(*segment, STR(".")))
+            return true;
+    return false;
+}
+
+/* "/", "//", "/./", "/.." */
+static bool is_root(struct str text)
+{
+    struct str rest = text, segment;
+
+    while (next_segment(&rest, &segment))
+        if (!str_eq(segment, STR("..")))
+            return false;
+    return text.p[0] == '/';
+}
+
 int spec_rule_target(struct str text, struct err *err)
 {
+    char shown[SPEC_QUOTE_TEXT];
+
     if (text.p[0] == '~' && (text.len == 1 || text.p[1] == '/'))
         return err_set(err, ERR_SPEC, "\"~\" is not expanded here; write the whole path");
+    if (is_root(text)) {
+        err_set(err, ERR_SPEC,
+                "%s is the root of the file system; repos do not belong among its folders",
+                spec_quote(text, shown));
+        return err_hint(err, "name a folder of its own, such as /models");
+    }
     return 0;
 }
 
@@ -126,15 +154,6 @@ int spec_rule_ref_alias(struct str text, struct err *err)
     if (repo_is_commit(text))
         return err_set(err, ERR_SPEC, "a commit cannot be a ref; name a branch or a tag");
     return 0;
-}
-
-/* Takes the next segment that is not empty or "." off the front. */
-static bool next_segment(struct str *rest, struct str *segment)
-{
-    while (str_cut(rest, '/', segment))
-        if (segment->len > 0 && !str_eq(*segment, STR(".")))
-            return true;
-    return false;
 }
 
 int spec_rule_path(struct str text, struct err *err)

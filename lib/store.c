@@ -381,6 +381,15 @@ static int duplicate(int fd, struct err *err)
     return copy < 0 ? err_sys(err, errno, "keep the target open") : copy;
 }
 
+/* However it was written: "." where a container starts in "/", or a link. */
+static bool is_root(int fd)
+{
+    struct stat here, root;
+
+    return fstat(fd, &here) == 0 && stat("/", &root) == 0 && here.st_dev == root.st_dev &&
+           here.st_ino == root.st_ino;
+}
+
 static int open_target(struct store *store, struct err *err)
 {
     bool read_only = store->options.read_only;
@@ -391,6 +400,11 @@ static int open_target(struct store *store, struct err *err)
     store->target_fd = fs_open_dir(store->target, err);
     if (store->target_fd < 0 && !(read_only && err->sys_errno == ENOENT))
         return -1;
+    if (store->target_fd >= 0 && is_root(store->target_fd)) {
+        err_set(err, ERR_SPEC,
+                "it is the root of the file system; repos do not belong among its folders");
+        return err_hint(err, "name a folder of its own, such as /models");
+    }
     store->space_fd =
         store->target_fd >= 0 ? duplicate(store->target_fd, err) : open_nearest(store->target, err);
     if (store->space_fd < 0)

@@ -70,7 +70,7 @@ static int set_of_repo(struct translation *t, size_t i, const char *key, const c
     return set(t, s->origin, s->is_strong, name, value);
 }
 
-/* "/mnt//models/./a/" is "/mnt/models/a", "." is "". NULL: it has "..". Owned by the caller. */
+/* "/mnt//models/./a/" is "/mnt/models/a", "." is "", "//" is "/". NULL: it has "..". Owned by the caller. */
 static char *normal_folder(const char *text)
 {
     char  *out = text_of("%s", text);
@@ -91,6 +91,8 @@ static char *normal_folder(const char *text)
         }
         p += len + (p[len] == '/');
     }
+    if (!n && text[0] == '/')
+        out[n++] = '/';
     out[n] = '\0';
     return out;
 }

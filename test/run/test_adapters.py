@@ -205,6 +205,10 @@ def extra(text):
     ([URI, "m", URI], {}, ["pairs of SRC DEST"]),
     ([URI, ""], {}, ["DEST of SRC"]),
     ([URI, "s3://bucket"], {}, ["DEST of SRC", "folders"]),
+    ([URI, "/", "--dry-run"], {}, [r'DEST: \"/\" is the root of the file system', "such as /models"]),
+    ([URI, "/.", "hf://acme/two", "//", "--dry-run"], {}, [r'DEST: \"/\" is the root of the file system']),
+    ([URI, "/", "hf://acme/two", "/m", "--dry-run"], {}, ["none in common but /"]),
+    ([URI, "/m", "hf://acme/two", "/", "--dry-run"], {}, ["none in common but /"]),
     ([URI, "m", "hf://acme/two", "m"], {}, ["overlaps", "SRC 2"]),
     ([URI, "m", URI, "n"], {}, ["SRC 2", "listed twice"]),
     ([URI, "m"], {"STORAGE_CONFIG": "{" + SECRET}, ["STORAGE_CONFIG: is not JSON"]),
@@ -217,7 +221,9 @@ def extra(text):
     (["load", "gs://bucket/x", "m"], {}, ["gs:// is not fetched", "KubeAI"]),
     (["load", "oss://bucket/x", "m"], {}, ["oss:// is not fetched", "KubeAI"]),
     (["load", URI, "s3://bucket/x"], {}, ["DEST of SRC", "folders"]),
+    (["load", URI, "//", "--dry-run"], {}, [r'DEST: \"//\" is the root of the file system']),
     # llmaz
+    (["llmaz", "--target", "/", "--dry-run"], LLMAZ, [r'--target: \"/\" is the root of the file system']),
     (["llmaz"], {}, ["llmaz needs MODEL_ID"]),
     (["llmaz", "x"], {}, ["takes no word"]),
     (["llmaz"], {**LLMAZ, "MODEL_SOURCE_TYPE": "objstore"}, ["MODEL_SOURCE_TYPE: refused", "modelhub"]),
@@ -229,6 +235,8 @@ def extra(text):
     (["aibrix"], {}, ["AIBrix needs --model-uri"]),
     (["aibrix", "--model-uri"], {}, ["--model-uri needs a value"]),
     (["aibrix", "--model-uri", "tos://bucket/x"], {}, ["--model-uri: tos:// is not fetched", "AIBrix"]),
+    ([*AIBRIX, "--local-dir", "/", "--dry-run"], {}, [r'--local-dir: \"/\" is the root of the file system']),
+    ([*AIBRIX, "--dry-run"], {"DOWNLOADER_LOCAL_DIR": "/."}, [r'DOWNLOADER_LOCAL_DIR: \"/.\" is the root']),
     ([*AIBRIX, "--model-name", "../up"], {}, ["--model-name: ", ".."]),
     (extra('{"num_threads": 0}'), {}, ["--download-extra-config: num_threads: ", "256"]),
     (extra('{"part_chunksize": 7}'), {}, ["part_chunksize: ", "MiB"]),
@@ -240,6 +248,7 @@ def extra(text):
     # Kthena
     (["kthena", "-o", "m"], {}, ["Kthena needs --source"]),
     (["kthena", "-s", URI], {}, ["target is missing"]),
+    (["kthena", "-s", URI, "-o", "/", "--dry-run"], {}, [r'--output-dir: \"/\" is the root of the file system']),
     (["kthena", "-o", "m", "-s"], {}, ["--source needs a value"]),
     (["kthena", "-s", "ms://acme/tiny", "-o", "m"], {}, ["--source: ms:// is not fetched", "Kthena"]),
     (["kthena", "-s", "obs://acme/tiny", "-o", "m"], {}, ["obs:// is not fetched"]),
@@ -458,6 +467,12 @@ def test_the_other_commands_read_omes_file_too(ome, repo):
     assert ome(text).code == 0
     for command in ("status", "verify", "wait"):
         assert ome(text, command=command).code == 0
+
+
+def test_the_root_of_the_file_system_is_no_folder_for_ome_either(ome, hub):
+    done = ome("model_name: acme/tiny\nlocal_path: /\n", command="validate")
+    assert done.code == 2 and 'ome.yaml:2:13: local_path: "/" is the root of the file system' in done.stderr, done
+    assert hub.count() == 0
 
 
 @pytest.mark.parametrize("text, words, said", [

@@ -197,6 +197,32 @@ def test_dir_with_path_dot_fills_the_target_itself(run, hub, volume):
     assert {p.name for p in volume.path.iterdir()} == {p.split("/")[0] for p in repo.head().files} | {".cache", ".hf-init"}
 
 
+ROOT_REFUSED = '"%s" is the root of the file system; repos do not belong among its folders'
+
+
+@pytest.mark.parametrize("root", ["/", "//", "/.", "/.././/"])
+@pytest.mark.parametrize("command", ["validate", "plan"])                     # a run would fill the machine if this test failed
+def test_the_root_of_the_file_system_is_refused_as_target_wherever_it_is_named(run, hub, root, command):
+    for result, place in (
+            (run({**spec(), "target": root}, command=command), "target: "),
+            (run(spec(), "--target", root, command=command), "--target: "),
+            (run(None, "--repos", "acme/tiny", command=command, HF_INIT_TARGET=root), "HF_INIT_TARGET: "),
+            (run(None, "--repos", "acme/tiny", "--layout", "cache", command=command, HF_HUB_CACHE=root), "HF_HUB_CACHE: target: ")):
+        assert result.code == 2, result
+        assert place + ROOT_REFUSED % root in result.stderr and "name a folder of its own, such as /models" in result.stderr
+    assert hub.count() == 0
+
+
+@pytest.mark.parametrize("words", [("--target", "{link}"), ("--target", "{link}/tmp/.."), ("--target", "{up}")])
+def test_the_root_of_the_file_system_is_refused_by_other_names_too(run, hub, tmp_path, words):
+    tiny(hub)
+    link = tmp_path / "link"
+    link.symlink_to("/")
+    words = [word.format(link=link, up="../" * 64) for word in words]
+    result = run(spec(), *words, command="plan")
+    assert result.code == 2 and "is the root of the file system" in result.stderr and "such as /models" in result.stderr, result
+
+
 def test_without_hub_metadata_nothing_but_the_files_is_in_the_folder(run, hub, volume):
     repo = tiny(hub)
     assert run(spec(path="m", hubMetadata=False)).code == 0
