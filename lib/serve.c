@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -30,7 +31,7 @@ struct guest {
 
 struct serve {
     int                listen_fd, stop_fd, epoll_fd;
-    struct MHD_Daemon *daemon; /* owns listen_fd once it is there */
+    struct MHD_Daemon *daemon; /* owns what was listen_fd */
     struct guest       guest[SERVE_CONNECTIONS];
     unsigned           guest_count; /* at most SERVE_CONNECTIONS */
     serve_fn          *answer;
@@ -219,18 +220,36 @@ static void *serve_main(void *user)
     return NULL;
 }
 
+/* A daemon that cannot be started has closed the socket it was given, or has not: it depends on how far it
+ * came, and it does not say. By now the number may be another thread's.
+ *
+ * source  libmicrohttpd 1.0.1, daemon.c, MHD_start_daemon_va(): what returns NULL before free_and_fail */
+static bool is_still(int fd, const struct stat *was)
+{
+    struct stat now;
+
+    return fstat(fd, &now) == 0 && now.st_dev == was->st_dev && now.st_ino == was->st_ino;
+}
+
 static int start_daemon(struct serve *s, struct err *err)
 {
     const union MHD_DaemonInfo *info;
+    struct stat                 socket;
+    int                         fd = s->listen_fd;
 
+    if (fstat(fd, &socket) != 0)
+        return err_sys(err, errno, "look at the listener's socket");
+    s->listen_fd = -1;
     s->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET,
-                         s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVE_CONNECTIONS,
+        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVE_CONNECTIONS,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                          MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
-    if (!s->daemon)
+    if (!s->daemon) {
+        if (is_still(fd, &socket))
+            close(fd);
         return err_set(err, ERR_INTERNAL, "the listener cannot be started");
-    s->listen_fd = -1;
+    }
     info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info)
         return err_set(err, ERR_INTERNAL, "the listener has no descriptor to wait on");
