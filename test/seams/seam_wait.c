@@ -308,12 +308,15 @@ int __wrap_pthread_join(pthread_t thread, void **result)
     return rc;
 }
 
-/* Signals come in real time, and so does the patience of whoever waits for the next one. */
+/* Signals come in real time, and so does the patience of whoever waits for the next one: he has seen to
+ * the first. */
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
     struct waiter w = {.until_ns = NEVER};
     int           rc;
 
+    if (timeout)
+        atomic_store(&seam_stop_heard, true);
     if (is_real())
         return __real_sigtimedwait(set, info, timeout);
     wait_begins(&w);

@@ -84,11 +84,26 @@ static void read_allocations(const char *value)
         refuse("HF_SEAM_ALLOC", value);
 }
 
+/* "3:term", "3:+61" */
+static void read_removal(const char *value)
+{
+    char *end;
+
+    seams.removal = strtoull(value, &end, 10);
+    if (strncmp(end, ":+", 2) == 0)
+        seams.still_ns = read_seconds(end + 2, &end);
+    else if (strcmp(end, ":term") == 0)
+        end += strlen(end);
+    if (seams.removal == 0 || *end)
+        refuse("HF_SEAM_REMOVAL", value);
+}
+
 __attribute__((constructor)) static void read_variables(void)
 {
     const char *alloc = getenv("HF_SEAM_ALLOC"), *count = getenv("HF_SEAM_COUNT"),
                *clock = getenv("HF_SEAM_CLOCK"), *offset = getenv("HF_SEAM_OFFSET"),
-               *quiet = getenv("HF_SEAM_QUIET"), *locks = getenv("HF_SEAM_LOCKS");
+               *quiet = getenv("HF_SEAM_QUIET"), *locks = getenv("HF_SEAM_LOCKS"),
+               *removal = getenv("HF_SEAM_REMOVAL");
 
     seams.started_ns = seam_real_ns();
     if (alloc)
@@ -104,6 +119,8 @@ __attribute__((constructor)) static void read_variables(void)
     if (locks && strcmp(locks, "noop") != 0)
         refuse("HF_SEAM_LOCKS", locks);
     seams.locks_lie = locks != NULL;
+    if (removal)
+        read_removal(removal);
     atomic_store(seams.allocations, 0);
     atomic_store(seams.offset_ns, 0);
     if (seams.is_virtual)
@@ -199,6 +216,30 @@ int __wrap_mbedtls_ctr_drbg_seed(void *drbg, void *get_entropy, void *from,
 int __wrap_flock(int fd, int operation)
 {
     return seams.locks_lie ? 0 : __real_flock(fd, operation);
+}
+
+/* --- removals --- */
+
+_Atomic bool            seam_stop_heard;
+static _Atomic uint64_t removals;
+
+/* Not by raise(): that would leave it with this thread, which does not wait for it. */
+static void stop_and_be_heard(void)
+{
+    kill(getpid(), SIGTERM);
+    while (!atomic_load(&seam_stop_heard))
+        __real_nanosleep(&(struct timespec){.tv_nsec = SEAM_SECOND_NS / 1000}, NULL);
+}
+
+int __wrap_unlinkat(int dir_fd, const char *path, int flags)
+{
+    if (seams.removal && atomic_fetch_add(&removals, 1) + 1 == seams.removal) {
+        if (seams.still_ns)
+            atomic_fetch_add(seams.offset_ns, seams.still_ns);
+        else
+            stop_and_be_heard();
+    }
+    return __real_unlinkat(dir_fd, path, flags);
 }
 
 /* --- clocks --- */

@@ -14,7 +14,10 @@
  *                                   clock and CLOCK_BOOTTIME go on, CLOCK_MONOTONIC does not
  *   HF_SEAM_OFFSET=FILE  holds by how many ns virtual time is ahead, as a number of 8 bytes
  *   HF_SEAM_QUIET=MS     how long virtual time waits for an answer; 500
- *   HF_SEAM_LOCKS=noop   every flock succeeds and keeps nobody out */
+ *   HF_SEAM_LOCKS=noop   every flock succeeds and keeps nobody out
+ *   HF_SEAM_REMOVAL=N:term  as it removes its Nth name, the process gets SIGTERM and goes on once it has
+ *                        taken note of it
+ *                   N:+S it stands still for S seconds there, by all of its clocks */
 #ifndef SEAMS_H
 #define SEAMS_H
 
@@ -41,8 +44,11 @@ struct seams {
     int64_t           wall_ns, wall_after_ns, sleep_ns, sleep_after_ns;
     int64_t           started_ns;
     bool              locks_lie;
+    uint64_t          removal;  /* 0: nothing happens at any */
+    int64_t           still_ns; /* 0: SIGTERM comes */
 };
-extern struct seams seams; /* read before main() runs, then only read */
+extern struct seams seams;           /* read before main() runs, then only read */
+extern _Atomic bool seam_stop_heard; /* who waits for signals has acted on the first */
 
 bool seam_failed(void);
 /* CLOCK_MONOTONIC as the kernel has it, and as the process sees it. */
@@ -81,5 +87,6 @@ SEAM(ssize_t, send, int fd, const void *data, size_t size, int flags);
 SEAM(ssize_t, sendto, int fd, const void *data, size_t size, int flags,
      const struct sockaddr *address, socklen_t address_size);
 SEAM(int, flock, int fd, int operation);
+SEAM(int, unlinkat, int dir_fd, const char *path, int flags);
 
 #endif
