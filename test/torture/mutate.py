@@ -37,7 +37,7 @@ TURNS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "&&
 
 UNITS = "test_store_dir test_store_cache test_store_partial test_store_write test_journal test_inventory test_report".split()
 TESTS = ["test/run/test_regressions.py", "test/faults/test_disk.py", "test/run/test_resume.py", "test/run/test_layouts.py",
-         "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py", "test/run/test_sidecar.py"]
+         "test/run/test_engine.py", "test/run/test_space.py", "test/run/test_together.py"]
 FIRST = ["test/faults/test_order.py", "test/run/test_regressions.py", "-k", "disk or order"]  # seconds, and most are noticed by then
 TREES = 2           # copies of the tree in which mutants are tried side by side
 
