@@ -65,7 +65,7 @@ else
   LINK  += $($(VARIANT))
 endif
 
-.PHONY: all install install-program install-library primitives seams test interop kubernetes torture coverage unit demo bench asan tsan fuzz fuzzers image image-index e2e lint format setup clean help
+.PHONY: all install install-program install-library primitives seams test interop kubernetes torture coverage unit demo bench asan tsan fuzz fuzzers image image-index e2e e2e-cluster lint format setup clean help
 .DELETE_ON_ERROR:
 .SECONDARY: $(UNIT:$B/unit/%=$B/test/unit/%.o) $(FUZZ:$B/fuzz/%=$B/test/fuzz/%.o)
 ifeq ($(MAKELEVEL),0)
@@ -212,6 +212,10 @@ e2e: all build/venv/ready ## as root: the image, run as pods by podman against t
 	@deps/setup test image e2e
 	@build/venv/bin/python -m pip install -q --disable-pip-version-check -r test/e2e/requirements.txt
 	build/venv/bin/python -B -m pytest -p no:cacheprovider -q test/e2e
+e2e-cluster: all build/venv/ready ## as root: Kubernetes itself, built from source, with hf-init in the pods of its one node; needs Go
+	@deps/setup test kubernetes image e2e cluster
+	test/cluster/build $(DEPS)/bin/cc "$(CURDIR)/build/venv/bin/python"
+	test/cluster/apart build/venv/bin/python -B -m pytest -p no:cacheprovider -q test/cluster
 lint: build/venv/ready ## formatting, cppcheck, and the house rules
 	@deps/setup lint
 	@test/lint/run
