@@ -218,14 +218,19 @@ const struct range_set *store_partial_done(const struct store_partial *p)
 
 /* --- ends --- */
 
-/* A name that is gone may be gone because another process took it for a dead one's. */
+/* A name that is gone may be gone because another process took it for a dead one's; or because it is
+ * the file's by now, and what failed came after. */
 static void blame_thief(struct store_partial *p, struct err *err)
 {
+    struct buf path = {0};
     struct err lost;
 
+    p->repo->layout->final(p->repo, &p->file, &path);
     atomic_store(&p->checked_at_ms, 0);
-    if (err->sys_errno == ENOENT && store_partial_check_ours(p, &lost) && lost.kind == ERR_LOCKED)
+    if (err->sys_errno == ENOENT && !fs_names_open_at(p->fd, p->repo->root_fd, buf_cstr(&path)) &&
+        store_partial_check_ours(p, &lost) && lost.kind == ERR_LOCKED)
         *err = lost;
+    buf_release(&path);
 }
 
 /* The kernel tells of lost bytes once, and it may have told somebody who could do nothing about it:

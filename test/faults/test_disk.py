@@ -152,6 +152,13 @@ def test_a_call_that_the_volume_lacks_is_done_without(run, volume, tiny, complet
 
 
 @traced
+def test_what_fails_after_a_file_has_its_name_is_not_blamed_on_another_process(run, tiny):
+    for _ in range(3):
+        result = run(ONE, prefix=inject("renameat", "error=ENOENT:when=2+"))
+        assert result.code == 21 and "another process" not in result.stderr, result
+
+
+@traced
 @LAYOUTS
 def test_calls_that_are_interrupted_are_made_again(run, volume, tiny, complete, layout):
     calls = "pwrite64,pread64,fallocate,fdatasync,fsync,openat2,flock"
