@@ -9,37 +9,17 @@
 #include "fs.h"
 #include "store_prune_internal.h"
 
-enum { LOCKS_AT_ONCE = 64, REF_MAX_BYTES = 4096 };
-
-struct revision {
-    char            name[256]; /* below snapshots/: a commit */
-    bool            goes;
-    bool            is_strange; /* something in it is not of ours, or cannot be looked at */
-    struct name_set blob;       /* what it refers to */
-    uint64_t        bytes, files;
-};
-
-struct cache {
-    struct prune      *p;
-    struct store_repo *repo;
-    const char        *folder;
-    struct revision   *revision; /* owned */
-    size_t             count;
-    struct name_set    used; /* blobs of the revisions that stay */
-    bool               used_unknown;
-    uint64_t           loose_bytes, loose_files; /* blobs that no revision referred to */
-    uint64_t           young;
-};
+enum { REF_MAX_BYTES = 4096 };
 
 /* --- what lies in snapshots/ --- */
 
-static bool is_blob_name(struct str name)
+bool prune_is_blob_name(struct str name)
 {
     return str_is_hex(name, 40) || str_is_hex(name, 64);
 }
 
-/* What we noted of a file that is still what it was then; NULL: nothing. */
-static struct inventory_entry *noted(struct cache *c, const char *path, const struct stat *st)
+struct inventory_entry *prune_cache_noted(struct prune_cache *c, const char *path,
+                                          const struct stat *st)
 {
     struct inventory_entry *entry = inventory_find(&c->repo->inventory, str_from(path));
 
@@ -47,29 +27,40 @@ static struct inventory_entry *noted(struct cache *c, const char *path, const st
 }
 
 struct scan {
-    struct cache    *c;
-    struct revision *revision; /* NULL: only what is referred to counts */
-    struct name_set *blob;
+    struct prune_cache *c;
+    struct prune_revision
+        *revision; /* NULL: only blobs that no revision referred to before count */
 };
+
+static void note_blob(struct scan *scan, const char *name)
+{
+    if (scan->revision)
+        name_set_append(&scan->revision->blob, name);
+    else if (!name_set_has(&scan->c->used, name))
+        name_set_append(&scan->c->newly_used, name);
+}
 
 static int scan_link(struct scan *scan, const char *rel, struct err *err)
 {
-    struct cache *c = scan->c;
-    struct buf    text = {0}, blob = {0};
-    struct stat   st;
-    int           rc = fs_read_link_at(c->repo->root_fd, rel, &text, err), there;
+    struct prune_cache *c = scan->c;
+    struct buf          text = {0}, blob = {0};
+    struct stat         st;
+    int                 rc = fs_read_link_at(c->repo->root_fd, rel, &text, err), there;
 
     if (rc == 1) {
         struct str name = buf_view(&text);
 
         name = str_sub(name, (size_t)(str_rfind_char(name, '/') + 1), name.len);
         buf_printf(&blob, "blobs/%.*s", STR_ARG(name));
-        there = is_blob_name(name) ? fs_exists_at(c->repo->root_fd, buf_cstr(&blob), &st, err) : -1;
-        if (there < 0)
+        if (!prune_is_blob_name(name))
             rc = -1;
-        else if (there && !noted(c, buf_cstr(&blob), &st) && scan->revision)
-            scan->revision->is_strange = true;
-        name_set_append(scan->blob, buf_cstr(&blob) + strlen("blobs/"));
+        else if (scan->revision) {
+            there = fs_exists_at(c->repo->root_fd, buf_cstr(&blob), &st, err);
+            rc = there < 0 ? -1 : rc;
+            if (there > 0 && !prune_cache_noted(c, buf_cstr(&blob), &st))
+                scan->revision->is_strange = true;
+        }
+        note_blob(scan, buf_cstr(&blob) + strlen("blobs/"));
     }
     buf_release(&text);
     buf_release(&blob);
@@ -90,10 +81,11 @@ static int scan_one(const char *rel, const struct stat *st, void *user, struct e
         scan->revision->files++;
     if (S_ISLNK(st->st_mode))
         return scan_link(scan, rel, err);
-    entry = noted(scan->c, rel, st); /* a volume without links: the file itself, or a hard link */
+    entry = prune_cache_noted(scan->c, rel,
+                              st); /* a volume without links: the file itself, or a hard link */
     if (entry) {
         digest_to_hex(&entry->digest, hex);
-        name_set_append(scan->blob, hex);
+        note_blob(scan, hex);
     } else if (scan->revision) {
         scan->revision->is_strange = true;
     }
@@ -102,10 +94,10 @@ static int scan_one(const char *rel, const struct stat *st, void *user, struct e
     return 0;
 }
 
-static int scan_revision(struct cache *c, const char *name, struct revision *revision,
-                         struct name_set *blob, struct err *err)
+int prune_cache_scan(struct prune_cache *c, const char *name, struct prune_revision *revision,
+                     struct err *err)
 {
-    struct scan scan = {c, revision, blob};
+    struct scan scan = {c, revision};
     char        rel[300];
 
     snprintf(rel, sizeof(rel), "snapshots/%s", name);
@@ -114,17 +106,17 @@ static int scan_revision(struct cache *c, const char *name, struct revision *rev
 
 static int add_revision(const char *name, void *user, struct err *err)
 {
-    struct cache    *c = user;
-    struct revision *revision;
-    struct err       ignored;
+    struct prune_cache    *c = user;
+    struct prune_revision *revision;
+    struct err             ignored;
 
     if (prune_tick(c->p, err))
         return -1;
     c->revision = mem_resize(c->revision, c->count + 1, sizeof(*c->revision));
     revision = &c->revision[c->count++];
-    *revision = (struct revision){0};
+    *revision = (struct prune_revision){0};
     snprintf(revision->name, sizeof(revision->name), "%s", name);
-    if (scan_revision(c, name, revision, &revision->blob, &ignored)) {
+    if (prune_cache_scan(c, name, revision, &ignored)) {
         if (c->p->stopped) {
             *err = ignored;
             return -1;
@@ -138,10 +130,10 @@ static int add_revision(const char *name, void *user, struct err *err)
 /* --- refs --- */
 
 struct refs {
-    struct cache    *c;
-    struct revision *revision;
-    bool             removes;
-    const char      *foreign; /* set where a ref of others names it */
+    struct prune_cache    *c;
+    struct prune_revision *revision;
+    bool                   removes;
+    const char            *foreign; /* set where a ref of others names it */
 };
 
 static int visit_ref(const char *rel, const struct stat *st, void *user, struct err *err)
@@ -169,7 +161,7 @@ static int visit_ref(const char *rel, const struct stat *st, void *user, struct 
 }
 
 /* Why the refs keep it, or NULL. */
-static const char *foreign_ref(struct cache *c, struct revision *revision)
+static const char *foreign_ref(struct prune_cache *c, struct prune_revision *revision)
 {
     struct refs refs = {.c = c, .revision = revision};
     struct err  ignored;
@@ -181,7 +173,7 @@ static const char *foreign_ref(struct cache *c, struct revision *revision)
 
 /* --- which ones go --- */
 
-static const char *why_kept(struct cache *c, struct revision *revision)
+static const char *why_kept(struct prune_cache *c, struct prune_revision *revision)
 {
     if (c->p->options->doubt)
         return c->p->options->doubt;
@@ -192,13 +184,13 @@ static const char *why_kept(struct cache *c, struct revision *revision)
     return foreign_ref(c, revision);
 }
 
-static void judge(struct cache *c)
+static void judge(struct prune_cache *c)
 {
     char name[600];
 
     for (size_t i = 0; i < c->count; i++) {
-        struct revision *revision = &c->revision[i];
-        const char      *why;
+        struct prune_revision *revision = &c->revision[i];
+        const char            *why;
 
         if (prune_names_commit(c->p, true, c->folder, revision->name) || revision->files == 0)
             continue;
@@ -210,7 +202,7 @@ static void judge(struct cache *c)
     }
 }
 
-static void note_used(struct cache *c)
+static void note_used(struct prune_cache *c)
 {
     name_set_release(&c->used);
     for (size_t i = 0; i < c->count; i++)
@@ -221,7 +213,7 @@ static void note_used(struct cache *c)
 
 /* --- revisions go --- */
 
-static void forget_revision(struct cache *c, const char *commit)
+static void forget_revision(struct prune_cache *c, const char *commit)
 {
     struct inventory *inv = &c->repo->inventory;
     char              prefix[64];
@@ -234,7 +226,7 @@ static void forget_revision(struct cache *c, const char *commit)
 }
 
 /* What lies beside the revision: listings, and what Python noted as missing from it. */
-static void remove_beside(struct cache *c, const char *commit)
+static void remove_beside(struct prune_cache *c, const char *commit)
 {
     struct err ignored;
     uint64_t   bytes = 0;
@@ -248,7 +240,7 @@ static void remove_beside(struct cache *c, const char *commit)
     fs_unlink_at(c->p->store->place->state_fd, rel, &ignored);
 }
 
-static int remove_revision(struct cache *c, struct revision *revision, struct err *err)
+static int remove_revision(struct prune_cache *c, struct prune_revision *revision, struct err *err)
 {
     struct refs         refs = {.c = c, .revision = revision, .removes = true};
     struct store_place *place = c->repo->place;
@@ -267,7 +259,7 @@ static int remove_revision(struct cache *c, struct revision *revision, struct er
     return 0;
 }
 
-static int remove_revisions(struct cache *c, struct err *err)
+static int remove_revisions(struct prune_cache *c, struct err *err)
 {
     char name[600];
 
@@ -290,147 +282,9 @@ static int remove_revisions(struct cache *c, struct err *err)
     return 0;
 }
 
-/* --- blobs go --- */
-
-static bool may_go(struct cache *c, const char *name, struct stat *st)
-{
-    struct err ignored;
-    char       rel[128];
-
-    if (!is_blob_name(str_from(name)) || name_set_has(&c->used, name))
-        return false;
-    snprintf(rel, sizeof(rel), "blobs/%s", name);
-    if (fs_exists_at(c->repo->root_fd, rel, st, &ignored) != 1 || !S_ISREG(st->st_mode))
-        return false;
-    if (st->st_nlink > 1 &&
-        !c->p->options->dry_run) /* the hard links of those that went are gone */
-        return false;
-    if (noted(c, rel, st) || !prune_is_young(c->p, st))
-        return true;
-    c->young++;
-    return false;
-}
-
-static void count_blob(struct cache *c, const char *name, uint64_t bytes)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if (c->revision[i].goes && name_set_has(&c->revision[i].blob, name)) {
-            c->revision[i].bytes += bytes;
-            return;
-        }
-    c->loose_bytes += bytes;
-    c->loose_files++;
-}
-
-static void remove_blob(struct cache *c, const char *name, struct err *err)
-{
-    struct inventory_entry *entry;
-    struct stat             st;
-    char                    rel[128];
-
-    if (!may_go(c, name, &st))
-        return;
-    snprintf(rel, sizeof(rel), "blobs/%s", name);
-    if (c->p->options->dry_run) {
-        count_blob(c, name, (uint64_t)st.st_blocks * 512);
-        return;
-    }
-    if (fs_unlink_at(c->repo->root_fd, rel, err)) {
-        char whole[400];
-
-        snprintf(whole, sizeof(whole), "%s/%s", c->folder, rel);
-        prune_tell(c->p, "blobs", whole, 0, 1, err->text);
-        return;
-    }
-    count_blob(c, name, fs_freed_bytes(&st));
-    entry = inventory_find(&c->repo->inventory, str_from(rel));
-    if (entry)
-        inventory_forget(&c->repo->inventory, entry);
-}
-
-static int scan_again(const char *name, void *user, struct err *err)
-{
-    struct cache *c = user;
-
-    return scan_revision(c, name, NULL, &c->used, err);
-}
-
-/* Somebody of Python's may have linked to a blob, in a new revision perhaps, between our first look and
- * our lock. */
-static int look_again(struct cache *c, struct err *err)
-{
-    int rc = fs_list_at(c->repo->root_fd, "snapshots", scan_again, c, err);
-
-    name_set_sort(&c->used);
-    return rc;
-}
-
-static int remove_some(struct cache *c, char *const *name, size_t count, struct err *err)
-{
-    struct peer_lock lock[LOCKS_AT_ONCE];
-    bool             mine[LOCKS_AT_ONCE] = {false}, any = false;
-    struct stat      st;
-    int              rc = prune_tick(c->p, err);
-
-    for (size_t i = 0; i < count; i++)
-        lock[i] = (struct peer_lock){.fd = -1};
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        struct err ignored;
-
-        if (!may_go(c, name[i], &st))
-            continue;
-        mine[i] = c->p->options->dry_run ||
-                  peer_lock_take(c->p, c->folder, name[i], &lock[i], &ignored) == 1;
-        any |= lock[i].fd >= 0;
-    }
-    c->young = 0; /* counted when it is their turn */
-    if (rc == 0 && any)
-        rc = look_again(c, err);
-    for (size_t i = 0; i < count; i++) {
-        struct err why;
-
-        if (mine[i] && rc == 0)
-            remove_blob(c, name[i], &why);
-        peer_lock_drop(c->p, &lock[i]);
-    }
-    return rc;
-}
-
-static int collect(const char *name, void *user, struct err *err)
-{
-    (void)err;
-    name_set_append(user, name);
-    return 0;
-}
-
-static int remove_blobs(struct cache *c, struct err *err)
-{
-    struct name_set names = {0};
-    uint64_t        young = 0;
-    int             rc = fs_list_at(c->repo->root_fd, "blobs", collect, &names, err);
-
-    for (size_t i = 0; i < names.count && rc == 0; i += LOCKS_AT_ONCE) {
-        size_t left = names.count - i;
-
-        rc = remove_some(c, names.item + i, left < LOCKS_AT_ONCE ? left : LOCKS_AT_ONCE, err);
-    }
-    for (size_t i = 0; i < names.count && rc == 0; i++) {
-        struct stat st;
-
-        c->young = 0;
-        (void)may_go(c, names.item[i], &st);
-        young += c->young;
-    }
-    name_set_release(&names);
-    if (young)
-        prune_tell(c->p, "blobs", c->folder, 0, young,
-                   "no revision refers to them, but they are younger than a day and not hf-init's");
-    return rc;
-}
-
 /* --- the rest --- */
 
-static void tell_removed(struct cache *c)
+static void tell_removed(struct prune_cache *c)
 {
     char name[600];
 
@@ -451,7 +305,7 @@ static int remove_empty(const char *rel, const struct stat *st, void *user, stru
 }
 
 /* Python's scanner takes a repo without revisions for a damaged one. Only what is empty goes. */
-static void remove_folders(struct cache *c)
+static void remove_folders(struct prune_cache *c)
 {
     static const char *const folders[] = {"snapshots", "refs", "blobs", "trees", ".no_exist", NULL};
     struct err               ignored;
@@ -471,7 +325,7 @@ static void remove_folders(struct cache *c)
         prune_forget_place(c->p, c->repo);
 }
 
-static int prune_opened(struct cache *c, struct err *err)
+static int prune_opened(struct prune_cache *c, struct err *err)
 {
     int rc = fs_list_at(c->repo->root_fd, "snapshots", add_revision, c, err);
 
@@ -486,7 +340,7 @@ static int prune_opened(struct cache *c, struct err *err)
         prune_tell(c->p, "blobs", c->folder, 0, 0,
                    "what is in snapshots is not all understood, so any blob may be in use");
     else if (!c->p->options->doubt)
-        rc = remove_blobs(c, err);
+        rc = prune_cache_blobs(c, err);
     tell_removed(c);
     if (rc == 0 && !c->p->options->dry_run) {
         remove_folders(c);
@@ -499,7 +353,7 @@ static int prune_opened(struct cache *c, struct err *err)
 int prune_cache_repo(struct prune *p, const char *folder, enum repo_type type, struct str id,
                      struct err *err)
 {
-    struct cache              c = {.p = p, .folder = folder};
+    struct prune_cache        c = {.p = p, .folder = folder};
     struct store_repo_options options = {.is_cache = true, .type = type, .id = id};
     const char               *hands_off = prune_hands_off(p, true, folder);
     char                      locks[300], blobs[300];

@@ -61,27 +61,63 @@ int peer_is_at_work(struct prune *p, const char *locks, const char *files, struc
     return look.is_at_work ? 1 : rc;
 }
 
-int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct peer_lock *lock,
-                   struct err *err)
+/* Made as open as what it stands for, so that whoever may add a repo there, or a blob to this one, may lock it
+ * as well: he finds the folder made when he comes. */
+static int make_folder(int target_fd, const char *rel, const char *like, struct err *err)
+{
+    struct stat st;
+    int         there = fs_exists_at(target_fd, rel, &st, err);
+
+    if (there)
+        return there < 0 ? -1 : 0;
+    if (fs_stat_at(target_fd, like, &st, err) ||
+        fs_make_dirs_at(target_fd, rel, st.st_mode & 0777, err))
+        return -1;
+    if (fchownat(target_fd, rel, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0; /* we are not root, and what we make is ours */
+    return 0;
+}
+
+int peer_locks_ready(struct prune *p, const char *folder, struct err *err)
 {
     int         target_fd = p->store->target_fd, there;
     struct stat st;
     char        locks[300];
 
-    *lock = (struct peer_lock){.fd = -1};
     snprintf(locks, sizeof(locks), ".locks/%s", folder);
     there = fs_exists_at(target_fd, locks, &st, err);
-    if (there <= 0) /* whoever wants a blob makes that folder first */
-        return there < 0 ? -1 : 1;
-    snprintf(lock->name, sizeof(lock->name), "%s/%s.lock", locks, blob);
-    lock->fd = fs_open_at(target_fd, lock->name, O_RDWR, 0, err);
+    if (there)
+        return there < 0 ? -1 : 0;
+    if (make_folder(target_fd, ".locks", ".", err) || make_folder(target_fd, locks, folder, err))
+        return -1;
+    return 1;
+}
+
+static void lock_name(const struct peer_lock *lock, char name[400])
+{
+    snprintf(name, 400, ".locks/%s/%s.lock", lock->folder, lock->blob);
+}
+
+int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct peer_lock *lock,
+                   struct err *err)
+{
+    int  target_fd = p->store->target_fd;
+    bool locked;
+    char name[400];
+
+    *lock = (struct peer_lock){.fd = -1, .folder = folder, .blob = blob};
+    lock_name(lock, name);
+    lock->fd = fs_open_at(target_fd, name, O_RDWR, 0, err);
     if (lock->fd < 0 && err->sys_errno == ENOENT) {
-        lock->fd = fs_open_at(target_fd, lock->name, O_RDWR | O_CREAT | O_EXCL, 0664, err);
+        lock->fd = fs_open_at(target_fd, name, O_RDWR | O_CREAT | O_EXCL, 0664, err);
         lock->made = lock->fd >= 0;
     }
     if (lock->fd < 0)
         return err->sys_errno == EEXIST ? 0 : -1;
-    if (try_flock(lock->fd, LOCK_EX) && fs_names_open_at(lock->fd, target_fd, lock->name))
+    locked = try_flock(lock->fd, LOCK_EX);
+    if (!locked && lock->made) /* where flock is missing, to make the file is to lock */
+        locked = errno != EWOULDBLOCK;
+    if (locked && fs_names_open_at(lock->fd, target_fd, name))
         return 1;
     peer_lock_drop(p, lock);
     return 0;
@@ -92,9 +128,13 @@ int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct
 void peer_lock_drop(struct prune *p, struct peer_lock *lock)
 {
     struct err ignored;
+    char       name[400];
 
-    if (lock->made && fs_names_open_at(lock->fd, p->store->target_fd, lock->name))
-        fs_unlink_at(p->store->target_fd, lock->name, &ignored);
+    if (lock->made) {
+        lock_name(lock, name);
+        if (fs_names_open_at(lock->fd, p->store->target_fd, name))
+            fs_unlink_at(p->store->target_fd, name, &ignored);
+    }
     fs_close(&lock->fd);
     lock->made = false;
 }

@@ -92,7 +92,7 @@ static void read_removal(const char *value)
     seams.removal = strtoull(value, &end, 10);
     if (strncmp(end, ":+", 2) == 0)
         seams.still_ns = read_seconds(end + 2, &end);
-    else if (strcmp(end, ":term") == 0)
+    else if (strcmp(end, ":term") == 0 || (seams.stops = strcmp(end, ":stop") == 0))
         end += strlen(end);
     if (seams.removal == 0 || *end)
         refuse("HF_SEAM_REMOVAL", value);
@@ -236,6 +236,8 @@ int __wrap_unlinkat(int dir_fd, const char *path, int flags)
     if (seams.removal && atomic_fetch_add(&removals, 1) + 1 == seams.removal) {
         if (seams.still_ns)
             atomic_fetch_add(seams.offset_ns, seams.still_ns);
+        else if (seams.stops)
+            kill(getpid(), SIGSTOP);
         else
             stop_and_be_heard();
     }

@@ -17,7 +17,8 @@
  *   HF_SEAM_LOCKS=noop   every flock succeeds and keeps nobody out
  *   HF_SEAM_REMOVAL=N:term  as it removes its Nth name, the process gets SIGTERM and goes on once it has
  *                        taken note of it
- *                   N:+S it stands still for S seconds there, by all of its clocks */
+ *                   N:+S it stands still for S seconds there, by all of its clocks
+ *                   N:stop it stops there, as by SIGSTOP, until SIGCONT comes */
 #ifndef SEAMS_H
 #define SEAMS_H
 
@@ -45,7 +46,8 @@ struct seams {
     int64_t           started_ns;
     bool              locks_lie;
     uint64_t          removal;  /* 0: nothing happens at any */
-    int64_t           still_ns; /* 0: SIGTERM comes */
+    int64_t           still_ns; /* 0: a signal comes */
+    bool              stops;    /* SIGSTOP rather than SIGTERM */
 };
 extern struct seams seams;           /* read before main() runs, then only read */
 extern _Atomic bool seam_stop_heard; /* who waits for signals has acted on the first */
