@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "fs.h"
 #include "store_prune_internal.h"
 
-enum { LOCKS_AT_ONCE = 64, TICK_EVERY = 64 };
+enum { LOCKS_MIN = 16, LOCKS_MAX = 8192, TICK_EVERY = 64 };
 
 static bool may_go(struct prune_cache *c, const char *name, struct stat *st)
 {
@@ -75,7 +76,8 @@ static int scan_again(const char *name, void *user, struct err *err)
 }
 
 /* Somebody of Python's may have linked to a blob, in a new revision perhaps, between our first look and
- * our lock. */
+ * our lock. All revisions must be looked at for that, so it is done for many blobs at once, and left out
+ * for those that nobody has ever locked. */
 static int look_again(struct prune_cache *c, struct err *err)
 {
     int rc = fs_list_at(c->repo->root_fd, "snapshots", scan_again, c, err);
@@ -103,8 +105,8 @@ static bool lock_blob(struct prune_cache *c, const char *name, struct peer_lock 
 
 /* Blobs that wait, locked, for the next look at the revisions. */
 struct waiting {
-    struct peer_lock lock[LOCKS_AT_ONCE];
-    size_t           count;
+    struct peer_lock *lock; /* owned */
+    size_t            count, most;
 };
 
 static int remove_waiting(struct prune_cache *c, struct waiting *w, struct err *err)
@@ -133,15 +135,21 @@ static int remove_or_wait(struct prune_cache *c, const char *name, struct waitin
     if (made < 0) {
         c->unlockable++;
     } else if (lock_blob(c, name, &lock)) {
-        w->lock[w->count++] = lock;
+        if (lock.is_first) {
+            remove_blob(c, name);
+            peer_lock_drop(c->p, &lock);
+        } else {
+            w->lock[w->count++] = lock;
+        }
     }
-    return w->count == LOCKS_AT_ONCE ? remove_waiting(c, w, err) : 0;
+    return w->count == w->most ? remove_waiting(c, w, err) : 0;
 }
 
 static void drop_waiting(struct prune_cache *c, struct waiting *w)
 {
     while (w->count)
         peer_lock_drop(c->p, &w->lock[--w->count]);
+    free(w->lock);
 }
 
 static int collect(const char *name, void *user, struct err *err)
@@ -151,12 +159,23 @@ static int collect(const char *name, void *user, struct err *err)
     return 0;
 }
 
+/* Each lock takes a descriptor; the fewer at once, the more often we must look again. */
+static size_t locks_at_once(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 < LOCKS_MIN)
+        return LOCKS_MIN;
+    return limit.rlim_cur / 4 < LOCKS_MAX ? (size_t)(limit.rlim_cur / 4) : LOCKS_MAX;
+}
+
 static int remove_blobs(struct prune_cache *c, const struct name_set *names, struct err *err)
 {
-    struct waiting w = {.count = 0};
+    struct waiting w = {.most = locks_at_once()};
     struct stat    st;
     int            rc = 0;
 
+    w.lock = mem_alloc(w.most * sizeof(*w.lock));
     for (size_t i = 0; i < names->count && rc == 0; i++) {
         if (i % TICK_EVERY == 0)
             rc = prune_tick(c->p, err);

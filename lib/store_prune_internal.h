@@ -88,6 +88,7 @@ int peer_locks_ready(struct prune *p, const char *folder, struct err *err);
 struct peer_lock {
     int         fd;
     bool        made;
+    bool        is_first; /* nobody has locked it before: whoever does leaves the file behind */
     const char *folder, *blob; /* lent until it is dropped */
 };
 int  peer_lock_take(struct prune *p, const char *folder, const char *blob, struct peer_lock *lock,

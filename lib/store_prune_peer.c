@@ -115,6 +115,7 @@ int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct
     if (lock->fd < 0)
         return err->sys_errno == EEXIST ? 0 : -1;
     locked = try_flock(lock->fd, LOCK_EX);
+    lock->is_first = locked && lock->made;
     if (!locked && lock->made) /* where flock is missing, to make the file is to lock */
         locked = errno != EWOULDBLOCK;
     if (locked && fs_names_open_at(lock->fd, target_fd, name))

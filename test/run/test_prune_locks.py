@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from conftest import NOBODY, SEAMS
-from prune_world import blobs, moved, prune, snapshots
+from prune_world import blobs, moved, prune, snapshots, spec, still_whole
 
 REPO = "models--acme--tiny"
 NEW = "e" * 40                                              # a revision that Python makes
@@ -138,3 +138,22 @@ def test_blobs_that_cannot_be_locked_stay_and_are_told_of(run, volume, prune, mo
     assert said.removed() == [f"{REPO}/snapshots/{old}"]
     assert "Permission denied" in said.kept()[REPO] and ".locks" in said.kept()[REPO]
     assert sorted(path.name for path in (target / REPO / "blobs").iterdir()) == before
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("locks, looks", [("none", 2), ("an empty folder", 1), ("one for each blob", 2)])
+def test_links_are_read_once_and_twice_only_if_python_may_have_made_some(run, hub, volume, prune, tmp_path, locks, looks):
+    files = 300
+    repo = hub.model("acme/tiny", {f"{n}.txt": f"old {n}" for n in range(files)})
+    assert run(spec("cache")).code == 0
+    repo.push({f"{n}.txt": f"new {n}" for n in range(files)})
+    assert run(spec("cache")).code == 0
+    if locks != "none":
+        (volume / ".locks" / REPO).mkdir(parents=True)
+    for blob in blobs(volume) if locks == "one for each blob" else ():
+        lock_of(volume, blob).close()
+    calls = tmp_path / "calls"
+    said = prune(prefix=("strace", "-f", "-qq", "-o", str(calls), "-e", "trace=readlinkat"))
+    assert said["removed"][0]["files"] == files and len(blobs(volume)) == files
+    assert calls.read_text().count("readlinkat(") == files + looks * files, "those that go, once, and those that stay"
+    still_whole(run, volume, repo)
