@@ -187,9 +187,20 @@ int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
  * then its file is fetched again, which is right, merely dearer. */
 static int open_resolved(int dir_fd, const char *rel, uint64_t flags)
 {
+    enum { TRIES = 200, AT_ONCE = 20 };
     struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    long            fd;
 
-    return (int)syscall(SYS_openat2, dir_fd, rel, &how, sizeof(how));
+    /* EAGAIN: something was renamed or mounted, anywhere, while the kernel went through the link's "..",
+     * and it does not know whether that leads out. openat2(2) */
+    for (int i = 0; i < TRIES; i++) {
+        fd = syscall(SYS_openat2, dir_fd, rel, &how, sizeof(how));
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+            break;
+        if (i > AT_ONCE)
+            usleep(1000);
+    }
+    return (int)fd;
 }
 
 int fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err)

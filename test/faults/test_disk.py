@@ -152,6 +152,17 @@ def test_a_call_that_the_volume_lacks_is_done_without(run, volume, tiny, complet
 
 
 @traced
+def test_a_link_that_the_kernel_cannot_follow_at_once_is_tried_again(run, hub, tiny, complete):
+    """Because of a rename, anywhere on the machine, while it went through "..": a whole cache looked damaged."""
+    spec = {**ONE, "layout": "cache"}
+    complete(run(spec), tiny, below=place_of("cache", tiny))
+    hub.reset()
+    for when in ("1+2", "2+2"):  # one of them meets the links
+        result = run(spec, command="verify", prefix=inject("openat2", "error=EAGAIN:when=" + when))
+        assert result.code == 0 and not hub.requests(host="cdn"), result
+
+
+@traced
 def test_what_fails_after_a_file_has_its_name_is_not_blamed_on_another_process(run, tiny):
     for _ in range(3):
         result = run(ONE, prefix=inject("renameat", "error=ENOENT:when=2+"))

@@ -78,7 +78,8 @@ def python_sees_no_damage(volume, repo="models--"):
 
 def still_whole(run, volume, repo, layout="cache", **more):
     """What the marker promises is there, and another run fetches nothing."""
-    assert run(spec(layout, **more), command="verify").code == 0
+    result = run(spec(layout, **more), command="verify")
+    assert result.code == 0, result
     place = f"models--acme--tiny/snapshots/{repo.head().sha}" if layout == "cache" else repo.id
     found = volume.files(place)
     assert {path: found.get(path) for path in content_of(repo)} == content_of(repo)
