@@ -48,7 +48,7 @@ FLAGS   := -std=c11 -D_GNU_SOURCE -iquote lib -isystem $(DEPS)/include -pthread 
 LINK    := -Wl,--gc-sections -Wl,--build-id=none
 asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
-cov     := -O0 --coverage
+cov     := -O0 --coverage "-DCOUNTS_FOLDER=\"$(CURDIR)/build/cov\""
 host    := -O1
 glibc   := -O2
 fuzz    := $(asan) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BIN, Volume, content_of
+from conftest import BIN, Volume, content_of, product
 from disk_world import FILES, MIB, ONE, inject, place_of, stray, wrong
 from standin import lfs, xet
 
@@ -76,6 +76,7 @@ def test_an_error_of_the_disk_is_named_and_costs_nothing_but_the_run(
     heals(layout)
 
 
+@product
 @traced
 @LAYOUTS
 @pytest.mark.parametrize("error", ["EIO", "ESTALE"])
@@ -169,6 +170,7 @@ def test_what_fails_after_a_file_has_its_name_is_not_blamed_on_another_process(r
         assert result.code == 21 and "another process" not in result.stderr, result
 
 
+@product
 @traced
 @LAYOUTS
 def test_calls_that_are_interrupted_are_made_again(run, volume, tiny, complete, layout):
@@ -415,11 +417,9 @@ def test_a_folder_bound_into_the_target_is_another_place_to_rename_in(run, tiny,
     assert seen.files(place_of(layout, tiny)) == content_of(tiny) and stray(seen) == []
 
 
+@product
 def test_the_binary_is_all_that_a_read_only_root_needs(run, hub, tiny, volume, mounts, tmp_path):
     """No /tmp, no /etc, no HOME, nothing of /proc and /dev; the volume is the one place that can be written."""
-
-    if "asan" in BIN:
-        pytest.skip("only the product is one file")
     root = tmp_path / "root"
     seen = mounts.tmpfs(root, MIB * 16)
     mounts.call("mkdir", "-p", root / "models")
@@ -440,6 +440,7 @@ def test_the_binary_is_all_that_a_read_only_root_needs(run, hub, tiny, volume, m
     assert Volume(seen / "models").files("acme/tiny") == content_of(tiny)
 
 
+@product
 @traced
 def test_files_are_neither_mapped_nor_opened_past_the_page_cache(run, volume, tiny, complete, tmp_path):
     trace = tmp_path / "trace"

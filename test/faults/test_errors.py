@@ -12,7 +12,7 @@ import sys
 import types
 
 import pytest
-from conftest import BIN, NOBODY, ROOT, SEAMS
+from conftest import BIN, NOBODY, ROOT, SEAMS, product
 from disk_world import inject
 from standin import Hub, lfs
 from test_secrecy import all_that_is_left, secrets_of
@@ -144,6 +144,7 @@ def InsufficientDisk(w):
     return w.run(disk={"limit": "1MiB", "reserve": 0})
 
 
+@product  # these words are the C library's
 @traced
 def QuotaExceeded(w):
     w.model()
@@ -155,6 +156,7 @@ def TooLarge(w):
     return w.run(repos=[{"id": REPO, "maxBytes": "1MiB"}])
 
 
+@product
 @traced
 def IoError(w):
     w.model()
@@ -168,6 +170,7 @@ def ReadOnly(w):
     return w.run(prefix=inject("mkdirat", "error=EROFS"))
 
 
+@product  # counts could not be written down by nobody
 def PermissionDenied(w):
     w.model()
     w.target = w.public / "volume"

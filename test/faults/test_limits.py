@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from conftest import content_of
+from conftest import content_of, product
 from standin import lfs, xet
 
 MIB = 1 << 20
@@ -13,8 +13,6 @@ LIMIT = "import os, resource, sys; resource.setrlimit(getattr(resource, sys.argv
         "os.execv(sys.argv[3], sys.argv[3:])"
 FILES = {"config.json": "{}", **{f"part-{n:02}.bin": lfs(20_000 + n) for n in range(30)},
          **{f"model-{n}.safetensors": xet(3 * MIB + n) for n in range(3)}}
-
-sanitized = any(name in os.environ.get("HF_INIT_BIN", "") for name in ("asan", "tsan"))
 
 
 def limited(what, value):
@@ -79,7 +77,7 @@ def test_a_run_does_with_the_threads_it_gets(run, hub, complete, failed, right, 
 
 # Address space.
 
-@pytest.mark.skipif(sanitized, reason="a sanitizer reserves terabytes of address space")
+@product
 @pytest.mark.parametrize("mib", [4, 8, 12, 16, 20, 24, 28, 32, 64])
 def test_without_address_space_a_run_ends_and_says_so(run, hub, right, complete, mib):
     repo = hub.model("acme/tiny", FILES)

@@ -13,13 +13,12 @@ import sys
 import time
 
 import pytest
-from conftest import BIN, NOBODY, ROOT, content_of
+from conftest import BIN, NOBODY, ROOT, content_of, product
 from standin import Hub, Proxy, Tls, lfs
 
 sys.path.insert(0, str(ROOT / "test" / "run"))
 from tls_servers import Front, Listener, Pki, context  # noqa: E402
 
-SANITIZED = "asan" in BIN or "tsan" in BIN
 ONE = {"repos": [{"id": "acme/tiny"}]}
 ONCE = {"retry": {"attempts": 1, "maxWait": "1s"}, "timeouts": {"connect": "2s", "stall": "2s"}}
 MB = 1 << 20
@@ -443,7 +442,7 @@ def test_an_end_without_goodbye_is_no_end_unless_all_is_there(run, complete, ver
 
 # The program.
 
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer's binary is linked otherwise")
+@product
 def test_the_program_is_linked_as_we_promise():
     """Static, position-independent, RELRO, bound at start, no executable stack; one that is not is told so."""
     def judged(path):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import BIN, NOBODY, sha256
+from conftest import BIN, NOBODY, product, sha256
 from standin import Hub, lfs
 
 FILES = {"config.json": b"{}", "tokenizer.json": b"[]", "sub/a.txt": b"a", "sub/deep/b.txt": b"b",
@@ -531,15 +531,12 @@ def image(tmp_path):
         process.communicate()
 
 
-static = pytest.mark.skipif("asan" in BIN or "tsan" in BIN or "cov" in BIN, reason="not the static binary")
-
-
 def ended(process):
     out, err = process.communicate(timeout=60)
     return process.returncode, err
 
 
-@static
+@product
 def test_kubeai_loads_and_evicts_where_nothing_but_hf_init_is(image, repo, hub):
     code, err = ended(image("load", URI, "/models/tiny-0a1b", HF_ENDPOINT=hub.endpoint, HF_INIT_DISK_RESERVE="0"))
     model = image.root / "models/tiny-0a1b"
@@ -554,7 +551,7 @@ def test_kubeai_loads_and_evicts_where_nothing_but_hf_init_is(image, repo, hub):
     assert ended(image("/bin/rm", "-rf", "/adapters/one")) == (0, "") and not (image.root / "adapters/one").exists()
 
 
-@static
+@product
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_kubeais_side_car_sleeps_until_it_is_told(image, until, number, code):
     process = image("sleep", "infinity")
@@ -564,7 +561,7 @@ def test_kubeais_side_car_sleeps_until_it_is_told(image, until, number, code):
     assert ended(process) == (code, "")
 
 
-@static
+@product
 @pytest.mark.parametrize("argv", [
     ["bash"], ["bash", "-c", "echo"], ["bash", "-c", "rm -rf /models/kept; echo"],
     ["bash", "-c", "rm -rf /models/kept /models/b"],
@@ -585,7 +582,7 @@ def test_the_stand_ins_for_a_shell_do_nothing_else(image, argv):
     assert code == 2 and err.startswith(f"hf-init as {argv[0]}: ") and sorted(image.root.rglob("*")) == before
 
 
-@static
+@product
 def test_what_cannot_be_removed_is_said(image):
     (image.root / "models").mkdir()
     (image.root / "models/file").touch()

@@ -9,7 +9,7 @@ import time
 
 import jsonschema
 import pytest
-from conftest import BIN, NOBODY, ROOT, Volume, content_of
+from conftest import BIN, NOBODY, ROOT, Volume, content_of, product
 from standin import Hub, lfs, xet
 
 MIB = 1 << 20
@@ -546,7 +546,8 @@ def test_a_user_without_a_name_a_home_and_rights_can_run_it(start, hub, public):
     assert {p.stat().st_uid for p in (public / "volume").rglob("*")} == {65534}
 
 
-@pytest.mark.skipif(SANITIZED or not shutil.which("chroot"), reason="only the static binary can, in a chroot")
+@product
+@pytest.mark.skipif(not shutil.which("chroot"), reason="needs chroot")
 @pytest.mark.parametrize("layout", ["dir", "cache"])
 def test_the_binary_and_the_volume_are_all_it_needs(start, hub, public, layout):
     repo = tiny(hub)
