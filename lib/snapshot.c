@@ -82,6 +82,8 @@ static int open_store(struct snapshot *s, bool read_only, struct err *err)
         .rehash = s->config.rehash,
         .clock = s->config.clock,
         .log = s->config.log,
+        .tick = snapshot_tick,
+        .tick_user = s,
     };
 
     cgroup_memory("", &memory);
@@ -178,6 +180,8 @@ static int is_complete_already(struct snapshot *s, struct err *err)
         return -1;
     for (size_t i = 0; rc > 0 && i < s->spec->repo_count; i++)
         rc = s->repo[i].failed ? 0 : matches_marker(s, i, err);
+    if (snapshot_has_ended(s, err))
+        return -1;
     if (rc < 0)
         rc = 0; /* a volume that cannot be looked at does not match; the long way says why */
     if (rc > 0)
@@ -345,8 +349,11 @@ static int finish_repos(struct snapshot *s, struct err *err)
         if (s->repo[i].failed)
             continue;
         there = all_shares_are_there(s, i, &why);
-        if (there < 0 || (there && finish_repo(s, i, &why)))
+        if (there < 0 || (there && finish_repo(s, i, &why))) {
+            if (snapshot_has_ended(s, err))
+                return -1;
             snapshot_repo_fails(s, i, &why);
+        }
         all &= there != 0;
     }
     return snapshot_failure(s, err) ? -1 : all;
@@ -384,7 +391,8 @@ static void sweep(struct snapshot *s, store_wanted_fn *wanted)
                   LOG_NUM("bytes", freed));
 }
 
-/* The Hub said nothing, or no: is what the marker says still true of the volume? */
+/* The Hub said nothing, or no: is what the marker says still true of the volume? Yes, if the run is
+ * over before that is known: it was not this run that made it untrue. */
 static bool marker_holds(struct snapshot *s)
 {
     struct err ignored;
@@ -397,7 +405,7 @@ static bool marker_holds(struct snapshot *s)
         if (commit[0] == '\0')
             memcpy(commit, s->report_repo[i].commit, sizeof(s->report_repo[i].commit));
         if (matches_marker(s, i, &ignored) <= 0)
-            return false;
+            return snapshot_has_ended(s, &ignored);
     }
     return true;
 }
@@ -425,8 +433,9 @@ static bool lacks_something(const struct snapshot *s)
     return false;
 }
 
-/* A volume that takes not even a lease, full perhaps, is not one whose marker holds; to take that
- * away needs no space. Whoever has the lease judges for himself. */
+/* A volume that takes not even a lease, full perhaps: whoever finds it damaged takes the marker away,
+ * which needs no space. It may be whole, by the one who was waited for. Whoever has the lease judges
+ * for himself. */
 static int give_up_lease(struct snapshot *s, struct err *err)
 {
     struct err ignored;
@@ -434,7 +443,8 @@ static int give_up_lease(struct snapshot *s, struct err *err)
     if (err->kind == ERR_LOCKED || err->kind == ERR_TERMINATED || err->kind == ERR_INTERRUPTED ||
         err->kind == ERR_DEADLINE)
         return -1;
-    snapshot_remove_marker(s, &ignored);
+    if (s->config.rehash || !marker_holds(s))
+        snapshot_remove_marker(s, &ignored);
     if (err->kind == ERR_READ_ONLY || err->kind == ERR_PERMISSION)
         err_wrap(err, "%s cannot be written", s->report.target);
     return -1;

@@ -48,6 +48,7 @@ struct snapshot {
     bool                   status_warned;
     bool                   status_is_theirs; /* the status file tells of the one we wait for */
     uint64_t               started_at_ms, status_at_ms, heartbeat_at_ms, lease_at_ms, drawn_at_ms;
+    struct err             end; /* why the tick ended the run; ERR_NONE: it has not */
     bool                   http_ready;
     bool                   is_quiet;        /* a look that has found nothing to do yet */
     bool                   marker_is_there; /* as far as this run knows; of this spec */
@@ -102,7 +103,11 @@ int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user
 void snapshot_log_start(const struct snapshot *s);
 void snapshot_init_report(struct snapshot *s);
 void snapshot_fill_report(struct snapshot *s); /* from plan and commits */
-int  snapshot_tick(void *user, struct err *err);
+/* Signals, deadline, leases, status: what a run owes others while it works. At least every few seconds;
+ * -1: the run is over. */
+int snapshot_tick(void *user, struct err *err);
+/* Has the tick ended the run? Then no repo is to blame, and err says what is. */
+bool snapshot_has_ended(const struct snapshot *s, struct err *err);
 void snapshot_learn_whose_status(struct snapshot *s); /* before the first write */
 void snapshot_yield_status(struct snapshot *s);       /* once replaced */
 void snapshot_write_status(struct snapshot *s, const struct err *err);

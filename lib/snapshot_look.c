@@ -21,6 +21,12 @@ int snapshot_make_plan(struct snapshot *s, struct err *err)
     return 0;
 }
 
+/* On a network volume a look takes milliseconds, and there may be 100,000 files. */
+static int tick_at(struct snapshot *s, size_t k, struct err *err)
+{
+    return k % 64 == 0 ? snapshot_tick(s, err) : 0;
+}
+
 int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
 {
     const struct plan_repo *repo = &s->plan.repo[i];
@@ -31,7 +37,7 @@ int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
         struct store_file file = snapshot_store_file(&s->plan.file[k]);
         struct store_view view;
 
-        if (store_look(s->repo[i].store, &file, &view, err))
+        if (tick_at(s, k, err) || store_look(s->repo[i].store, &file, &view, err))
             return -1;
         if (view.state != STORE_PRESENT)
             return 0;
@@ -50,7 +56,7 @@ static int look_at_repo(struct snapshot *s, size_t i, struct err *err)
         struct store_file file = snapshot_store_file(f);
         struct store_view view;
 
-        if (store_look(s->repo[i].store, &file, &view, err))
+        if (tick_at(s, k, err) || store_look(s->repo[i].store, &file, &view, err))
             return -1;
         f->state = view.state == STORE_PRESENT      ? PLAN_PRESENT
                    : view.state == STORE_UNVERIFIED ? PLAN_UNKNOWN
@@ -63,12 +69,14 @@ static int look_at_repo(struct snapshot *s, size_t i, struct err *err)
 
 int snapshot_look(struct snapshot *s, struct err *err)
 {
-    (void)err;
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         struct err why;
 
-        if (!s->repo[i].failed && s->plan.repo[i].count && look_at_repo(s, i, &why))
-            snapshot_repo_fails(s, i, &why);
+        if (s->repo[i].failed || s->plan.repo[i].count == 0 || look_at_repo(s, i, &why) == 0)
+            continue;
+        if (snapshot_has_ended(s, err))
+            return -1;
+        snapshot_repo_fails(s, i, &why);
     }
     return 0;
 }

@@ -276,10 +276,9 @@ static int check_deadline(const struct snapshot *s, uint64_t now_ms, struct err 
                    "not finished after %s (timeouts.total); what was fetched is kept", spent);
 }
 
-int snapshot_tick(void *user, struct err *err)
+static int tick(struct snapshot *s, struct err *err)
 {
-    struct snapshot *s = user;
-    uint64_t         now_ms = clock_now_ms(&s->config.clock);
+    uint64_t now_ms = clock_now_ms(&s->config.clock);
 
     if (check_stop(s, err)) {
         /* At once: threads that sit in fdatasync may keep us from saying it later. */
@@ -305,6 +304,23 @@ int snapshot_tick(void *user, struct err *err)
     if (now_ms - s->heartbeat_at_ms >= HEARTBEAT_EVERY_MS)
         heartbeat(s);
     return 0;
+}
+
+int snapshot_tick(void *user, struct err *err)
+{
+    struct snapshot *s = user;
+
+    if (tick(s, err) == 0)
+        return 0;
+    s->end = *err;
+    return -1;
+}
+
+bool snapshot_has_ended(const struct snapshot *s, struct err *err)
+{
+    if (s->end.kind != ERR_NONE)
+        *err = s->end;
+    return s->end.kind != ERR_NONE;
 }
 
 int snapshot_sleep(struct snapshot *s, uint64_t ms, struct err *err)
@@ -366,6 +382,7 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
 {
     struct buf marker = {0}, env = {0};
     struct err ignored;
+    bool       tried;
     int        rc;
 
     snapshot_fill_report(s);
@@ -374,10 +391,11 @@ int snapshot_write_marker(struct snapshot *s, struct err *err)
     if (rc == 0) /* who was replaced meanwhile must not speak for the volume */
         rc = snapshot_renew_leases(s, err);
     report_marker(&s->report, clock_wall_ms(&s->config.clock), &marker);
-    if (rc == 0) /* the last write of all: it says that everything else is there */
+    tried = rc == 0;
+    if (tried) /* the last write of all: it says that everything else is there */
         rc = store_write_state(s->store, s->marker_name, buf_view(&marker), true, err);
     s->marker_is_there = rc == 0;
-    if (rc) /* it may have its name, and the folder would not be synced: this run says no */
+    if (rc && tried) /* it may have its name, and the folder is not synced; else it is another's */
         snapshot_remove_marker(s, &ignored);
     buf_release(&marker);
     buf_release(&env);

@@ -43,6 +43,10 @@ struct store_options {
     enum store_lock_mode lock_mode;
     struct clock         clock;
     const struct log    *log;
+    /* Called now and then while a repo is finished, which may take minutes on a network volume; -1 ends
+     * it there. NULL: nothing to tell. */
+    int (*tick)(void *user, struct err *err);
+    void *tick_user;
 };
 
 int  store_new(const struct store_options *options, struct store **out, struct err *err);

@@ -133,7 +133,8 @@ static int finish(struct store_repo *repo, struct err *err)
 
         if (!entry->seen || (there && entry->commit == commit))
             continue;
-        if (write_metadata(repo, entry->path, &entry->digest, entry->mtime_ns, err))
+        if (store_tick(repo->store, err) ||
+            write_metadata(repo, entry->path, &entry->digest, entry->mtime_ns, err))
             return -1;
         if (entry->commit != commit) {
             entry->commit = commit;

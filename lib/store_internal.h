@@ -62,6 +62,11 @@ struct store {
     enum lock_verdict     locks;
 };
 
+static inline int store_tick(const struct store *store, struct err *err)
+{
+    return store->options.tick ? store->options.tick(store->options.tick_user, err) : 0;
+}
+
 struct store_layout;
 
 /* A folder below the repo's that was looked into, open for the next look. */

@@ -418,7 +418,8 @@ int store_repo_replace(struct store_repo *repo, const char *rel, struct str cont
 static int sync_touched(struct store_repo *repo, struct err *err)
 {
     for (size_t i = 0; i < repo->touched.count; i++)
-        if (fs_sync_dir_at(repo->root_fd, repo->touched.item[i], err))
+        if (store_tick(repo->store, err) ||
+            fs_sync_dir_at(repo->root_fd, repo->touched.item[i], err))
             return -1;
     if (repo->touched.count) { /* the folder itself may be new, and its parents */
         char  rel[4096];
@@ -452,7 +453,8 @@ int store_repo_is_finished(struct store_repo *repo, struct err *err)
 int store_repo_finish(struct store_repo *repo, const struct store_tree *tree, struct err *err)
 {
     if (store_repo_ready(repo, err) || (tree && store_tree_write(repo, tree, err)) ||
-        repo->layout->finish(repo, err) || sync_touched(repo, err))
+        store_tick(repo->store, err) || repo->layout->finish(repo, err) ||
+        sync_touched(repo, err) || store_tick(repo->store, err))
         return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
     store_repo_note_refs(repo);
     if (store_repo_write_inventory(repo, err))

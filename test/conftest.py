@@ -35,8 +35,8 @@ def pytest_runtest_logreport(report):
             file.write(json.dumps({"test": report.nodeid, "outcome": report.outcome, "s": round(report.duration, 2)}) + "\n")
 
 
-# A shell that starts the tests in the background makes them ignore these, and all that they start with them.
-for number in (signal.SIGINT, signal.SIGQUIT):
+# A shell that starts the tests in the background, or nohup, makes them ignore these, and all that they start with them.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 

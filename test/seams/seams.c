@@ -84,26 +84,29 @@ static void read_allocations(const char *value)
         refuse("HF_SEAM_ALLOC", value);
 }
 
-/* "3:term", "3:+61" */
-static void read_removal(const char *value)
+/* "3:term", "3:+61", "3:stop", "3:+61:stop" */
+static void read_moment(const char *name, struct seam_moment *moment)
 {
-    char *end;
+    const char *value = getenv(name);
+    char       *end;
 
-    seams.removal = strtoull(value, &end, 10);
+    if (!value)
+        return;
+    moment->nth = strtoull(value, &end, 10);
     if (strncmp(end, ":+", 2) == 0)
-        seams.still_ns = read_seconds(end + 2, &end);
-    else if (strcmp(end, ":term") == 0 || (seams.stops = strcmp(end, ":stop") == 0))
+        moment->still_ns = read_seconds(end + 2, &end);
+    moment->stops = strcmp(end, ":stop") == 0;
+    if (moment->stops || (moment->still_ns == 0 && strcmp(end, ":term") == 0))
         end += strlen(end);
-    if (seams.removal == 0 || *end)
-        refuse("HF_SEAM_REMOVAL", value);
+    if (moment->nth == 0 || *end)
+        refuse(name, value);
 }
 
 __attribute__((constructor)) static void read_variables(void)
 {
     const char *alloc = getenv("HF_SEAM_ALLOC"), *count = getenv("HF_SEAM_COUNT"),
                *clock = getenv("HF_SEAM_CLOCK"), *offset = getenv("HF_SEAM_OFFSET"),
-               *quiet = getenv("HF_SEAM_QUIET"), *locks = getenv("HF_SEAM_LOCKS"),
-               *removal = getenv("HF_SEAM_REMOVAL");
+               *quiet = getenv("HF_SEAM_QUIET"), *locks = getenv("HF_SEAM_LOCKS");
 
     seams.started_ns = seam_real_ns();
     if (alloc)
@@ -119,8 +122,8 @@ __attribute__((constructor)) static void read_variables(void)
     if (locks && strcmp(locks, "noop") != 0)
         refuse("HF_SEAM_LOCKS", locks);
     seams.locks_lie = locks != NULL;
-    if (removal)
-        read_removal(removal);
+    read_moment("HF_SEAM_REMOVAL", &seams.removal);
+    read_moment("HF_SEAM_SYNC", &seams.sync);
     atomic_store(seams.allocations, 0);
     atomic_store(seams.offset_ns, 0);
     if (seams.is_virtual)
@@ -218,10 +221,9 @@ int __wrap_flock(int fd, int operation)
     return seams.locks_lie ? 0 : __real_flock(fd, operation);
 }
 
-/* --- removals --- */
+/* --- removals, syncs --- */
 
-_Atomic bool            seam_stop_heard;
-static _Atomic uint64_t removals;
+_Atomic bool seam_stop_heard;
 
 /* Not by raise(): that would leave it with this thread, which does not wait for it. */
 static void stop_and_be_heard(void)
@@ -231,17 +233,27 @@ static void stop_and_be_heard(void)
         __real_nanosleep(&(struct timespec){.tv_nsec = SEAM_SECOND_NS / 1000}, NULL);
 }
 
+static void pass(struct seam_moment *moment)
+{
+    if (moment->nth == 0 || atomic_fetch_add(&moment->passed, 1) + 1 != moment->nth)
+        return;
+    atomic_fetch_add(seams.offset_ns, moment->still_ns);
+    if (moment->stops)
+        kill(getpid(), SIGSTOP);
+    else if (moment->still_ns == 0)
+        stop_and_be_heard();
+}
+
 int __wrap_unlinkat(int dir_fd, const char *path, int flags)
 {
-    if (seams.removal && atomic_fetch_add(&removals, 1) + 1 == seams.removal) {
-        if (seams.still_ns)
-            atomic_fetch_add(seams.offset_ns, seams.still_ns);
-        else if (seams.stops)
-            kill(getpid(), SIGSTOP);
-        else
-            stop_and_be_heard();
-    }
+    pass(&seams.removal);
     return __real_unlinkat(dir_fd, path, flags);
+}
+
+int __wrap_fsync(int fd)
+{
+    pass(&seams.sync);
+    return __real_fsync(fd);
 }
 
 /* --- clocks --- */

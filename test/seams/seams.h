@@ -18,7 +18,9 @@
  *   HF_SEAM_REMOVAL=N:term  as it removes its Nth name, the process gets SIGTERM and goes on once it has
  *                        taken note of it
  *                   N:+S it stands still for S seconds there, by all of its clocks
- *                   N:stop it stops there, as by SIGSTOP, until SIGCONT comes */
+ *                   N:stop it stops there, as by SIGSTOP, until SIGCONT comes
+ *                   N:+S:stop  the same, and S seconds will have gone by
+ *   HF_SEAM_SYNC=N:…     the same as it calls fsync for the Nth time: folders, and what replaces state */
 #ifndef SEAMS_H
 #define SEAMS_H
 
@@ -35,19 +37,24 @@
 
 #define SEAM_SECOND_NS 1000000000ll
 
+struct seam_moment {
+    uint64_t         nth; /* 0: nothing happens at any */
+    int64_t          still_ns;
+    bool             stops; /* else, if it does not stand still either, SIGTERM comes */
+    _Atomic uint64_t passed;
+};
+
 struct seams {
-    uint64_t          fail_at; /* 0: no allocation fails */
-    bool              fail_on; /* and all after it */
-    _Atomic uint64_t *allocations;
-    bool              is_virtual;
-    _Atomic int64_t  *offset_ns; /* virtual time is ahead of real time by it */
-    int64_t           quiet_ns;
-    int64_t           wall_ns, wall_after_ns, sleep_ns, sleep_after_ns;
-    int64_t           started_ns;
-    bool              locks_lie;
-    uint64_t          removal;  /* 0: nothing happens at any */
-    int64_t           still_ns; /* 0: a signal comes */
-    bool              stops;    /* SIGSTOP rather than SIGTERM */
+    uint64_t           fail_at; /* 0: no allocation fails */
+    bool               fail_on; /* and all after it */
+    _Atomic uint64_t  *allocations;
+    bool               is_virtual;
+    _Atomic int64_t   *offset_ns; /* virtual time is ahead of real time by it */
+    int64_t            quiet_ns;
+    int64_t            wall_ns, wall_after_ns, sleep_ns, sleep_after_ns;
+    int64_t            started_ns;
+    bool               locks_lie;
+    struct seam_moment removal, sync;
 };
 extern struct seams seams;           /* read before main() runs, then only read */
 extern _Atomic bool seam_stop_heard; /* who waits for signals has acted on the first */
@@ -90,5 +97,6 @@ SEAM(ssize_t, sendto, int fd, const void *data, size_t size, int flags,
      const struct sockaddr *address, socklen_t address_size);
 SEAM(int, flock, int fd, int operation);
 SEAM(int, unlinkat, int dir_fd, const char *path, int flags);
+SEAM(int, fsync, int fd);
 
 #endif
