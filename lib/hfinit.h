@@ -91,7 +91,8 @@ typedef enum hfinit_code {
 } hfinit_code;
 
 /* What went wrong, with a place, a reason and a next step. A plain value: nothing to release. Texts
- * are cut off, never overrun; no token and no query of a URL is ever in them. */
+ * are cut off, never overrun; no token and no query of a URL is ever in them. Message, hint and request
+ * id are fit for a terminal: one line each, without control characters. */
 typedef struct hfinit_error {
     int         exit_code; /* of the contract: 2 spec, 11 gated, 20 disk … 0: no error */
     bool        retryable; /* may the same spec succeed later? */

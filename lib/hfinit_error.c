@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report_emit.h"
+
 /* The public numbers never change; ours may. */
 static const hfinit_code code_of[ERR_KINDS] = {
     [ERR_NONE] = HFINIT_OK,
@@ -62,6 +64,15 @@ static void copy_text(char *to, size_t size, struct str from)
     snprintf(to, size, "%.*s", STR_ARG(from));
 }
 
+void hfinit_copy_line(char *to, size_t size, struct str from)
+{
+    struct buf line = {0};
+
+    report_add_line(&line, from);
+    copy_text(to, size, buf_view(&line));
+    buf_release(&line);
+}
+
 /* What the spec says of the repo that failed. */
 static void name_repo(const hfinit *h, hfinit_error *out)
 {
@@ -92,9 +103,9 @@ int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out)
         .sys_errno = err->sys_errno,
         .retry_after_ms = err->retry_after_ms,
     };
-    copy_text(out->message, sizeof(out->message), str_from(err->text));
-    copy_text(out->hint, sizeof(out->hint), str_from(err_next_step(err)));
-    copy_text(out->request_id, sizeof(out->request_id), str_from(err->request_id));
+    hfinit_copy_line(out->message, sizeof(out->message), str_from(err->text));
+    hfinit_copy_line(out->hint, sizeof(out->hint), str_from(err_next_step(err)));
+    hfinit_copy_line(out->request_id, sizeof(out->request_id), str_from(err->request_id));
     copy_text(out->url, sizeof(out->url), str_from(err->url));
     copy_text(out->repo, sizeof(out->repo), str_from(err->repo));
     copy_text(out->file, sizeof(out->file), str_from(err->file));

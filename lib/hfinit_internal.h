@@ -68,6 +68,9 @@ void hfinit_ask_transport(const struct http_question *ask, struct http_answer *a
 
 hfinit_code   hfinit_code_of(enum err_kind kind);
 enum err_kind hfinit_kind_of(hfinit_code code); /* ERR_INTERNAL for what is none */
+/* Copies what people read: whoever may write to the volume, or answers, may have written part of it, so no
+ * control character gets through, and it stays one line. */
+void hfinit_copy_line(char *to, size_t size, struct str from);
 /* Copies err to the caller's `out` (may be NULL) and remembers it. Always -1. */
 int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out);
 /* Is the marker of the loaded spec on the volume? */

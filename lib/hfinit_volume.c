@@ -10,7 +10,6 @@
 #include "fs.h"
 #include "json.h"
 #include "report.h"
-#include "report_emit.h"
 #include "store.h"
 
 enum { STATE_MAX = 16 * 1024 * 1024, WAIT_POLL_MS = 250, WAIT_SAY_MS = 10 * 1000 };
@@ -165,12 +164,9 @@ bool hfinit_has_marker(hfinit *h)
 static void copy_member(const struct json *object, const char *key, char *to, size_t size)
 {
     struct str text = {"", 0};
-    struct buf line = {0};
 
     json_str(json_get(object, key), &text);
-    report_add_line(&line, text); /* whoever may write to the volume may have written it */
-    snprintf(to, size, "%s", buf_cstr(&line));
-    buf_release(&line);
+    hfinit_copy_line(to, size, text);
 }
 
 /* The writer's failure as its own. False: it has not failed. */

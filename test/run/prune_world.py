@@ -13,7 +13,8 @@ from standin import lfs
 MB = 1 << 20
 SCHEMA = json.loads((ROOT / "manifests" / "prune.schema.json").read_text())
 FILES = {"config.json": b"{}", "sub/same.txt": b"the same in both", "w.bin": lfs(3 * MB)}
-KEY = hashlib.sha256(b"prune").hexdigest()[:32]
+KEY = hashlib.sha256(b"prune").hexdigest()[:32]             # what the lease is called of whoever prunes,
+PLACE = hashlib.sha256(b"models--acme--tiny").hexdigest()[:32]  # and of whoever fills this place in the cache
 
 
 def spec(layout="cache", name="default", **repo):

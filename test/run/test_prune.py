@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 from conftest import content_of
-from prune_world import (FILES, KEY, MB, blobs, moved, picture, prune, python_sees_no_damage, snapshots, spec,
+from prune_world import (FILES, KEY, MB, PLACE, blobs, moved, picture, prune, python_sees_no_damage, snapshots, spec,
                          still_whole)
 from standin import lfs
 
@@ -279,14 +279,14 @@ def test_what_a_killed_run_goes_on_with_stays_and_goes_once_nobody_wants_it(star
 
 
 class Pruner:
-    """A prune at work, as others see it: its lease, and the lock on it."""
+    """A prune at work, or another holder of a lease, as others see it: its lease, and the lock on it."""
 
-    def __init__(self, volume):
-        self.path = volume / ".hf-init/leases" / (KEY + ".lease")
+    def __init__(self, volume, key=KEY, pod="pod-p"):
+        self.path = volume / ".hf-init/leases" / (key + ".lease")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         boot_id = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self.file = open(self.path, "w")
-        self.file.write(json.dumps({"instance": "0" * 16, "host": "node", "pod": "pod-p", "boot_id": boot_id, "pid": 1, "status": ""}))
+        self.file.write(json.dumps({"instance": "0" * 16, "host": "node", "pod": pod, "boot_id": boot_id, "pid": 1, "status": ""}))
         self.file.flush()
         fcntl.flock(self.file, fcntl.LOCK_EX)
 
@@ -321,6 +321,22 @@ def test_one_prune_at_a_time(volume, prune, moved):
     assert "pod-p is pruning this volume already" in result.stderr
     pruner.end()
     assert len(prune()["removed"]) == 1
+
+
+def test_what_stands_in_a_lease_does_not_reach_the_terminal_raw(run, hub, volume, prune):
+    hub.model("acme/tiny", FILES)
+    volume.path.mkdir()
+    download = ("acme/tiny", "--cache-dir", str(volume.path), "--lock-wait", "1s")
+    for key, command in ((KEY, "prune"), (KEY, "download"), (PLACE, "download")):
+        other = Pruner(volume, key, "pod\n\x1b[2JERROR: all is lost \u009b2J \u202e")
+        if command == "prune":
+            result = prune(code=50)
+        else:
+            result = run(None, *download, command="download", HF_ENDPOINT=hub.endpoint, HOME=volume.path)
+        other.end()
+        assert result.code == 50 and "hf-init: " in result.stderr, result
+        assert "pod ?[2JERROR: all is lost ?2J ? " in result.stderr, result
+        assert not set("\x1b\u009b\u202e") & set(result.stderr)
 
 
 def test_a_spec_that_is_given_counts_as_named(run, hub, volume, prune, tmp_path):
