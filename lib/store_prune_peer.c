@@ -120,6 +120,7 @@ int peer_lock_take(struct prune *p, const char *folder, const char *blob, struct
         locked = errno != EWOULDBLOCK;
     if (locked && fs_names_open_at(lock->fd, target_fd, name))
         return 1;
+    lock->made &= locked; /* whoever was faster locked the file that we made: it keeps its name */
     peer_lock_drop(p, lock);
     return 0;
 }

@@ -18,16 +18,23 @@ NEW = "e" * 40                                              # a revision that Py
 
 
 @pytest.fixture
-def stopped_at(start, volume, until):
+def stopped_at(start, volume, stands_still):
     """stopped_at(nth): a prune that stands still as it removes its nth name, or None if it came to its end before."""
     def begin(nth):
         running = start(None, "--target", str(volume.path), "--json", command="prune", bin=SEAMS, HF_SEAM_REMOVAL=f"{nth}:stop")
+        return running if stands_still(running) else None
+    return begin
 
+
+@pytest.fixture
+def stands_still(until):
+    """stands_still(running): whether it does, once it either does or has come to its end."""
+    def wait(running):
         def state():
             return pathlib.Path(f"/proc/{running.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         until(lambda: running.process.poll() is not None or state() in "TZ", seconds=50)
-        return running if running.process.poll() is None and state() == "T" else None
-    return begin
+        return running.process.poll() is None and state() == "T"
+    return wait
 
 
 @pytest.fixture
@@ -109,6 +116,23 @@ def test_a_blob_that_python_has_locked_meanwhile_stays_and_is_told_of(volume, mo
             assert blob in blobs(volume) and kept == {REPO: "huggingface_hub is at work on them"}
             locked += 1
     assert locked
+
+
+def test_a_lock_that_python_takes_the_moment_it_is_made_keeps_its_name(start, volume, moved, stands_still):
+    repo, old, new = moved()
+    running = start(None, "--target", str(volume.path), "--json", command="prune", bin=SEAMS, HF_SEAM_LOCKS="stop")
+    python = None
+    while stands_still(running):                            # before it locks what it has made, among others
+        made = list((volume / ".locks" / REPO).glob("*.lock"))
+        if made and not python:
+            path, = made
+            python = lock_of(volume, path.stem)
+        running.signal(signal.SIGCONT)
+    result = running.wait()
+    assert result.code == 0 and python, result
+    assert path.exists() and lock_of(volume, path.stem) is None, "whoever comes finds it locked"
+    assert path.stem in blobs(volume)
+    python.close()
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777, 0o2775])

@@ -119,9 +119,10 @@ __attribute__((constructor)) static void read_variables(void)
         seams.quiet_ns = strtoll(quiet, NULL, 10) * (SEAM_SECOND_NS / 1000);
     if (clock)
         read_clock(clock);
-    if (locks && strcmp(locks, "noop") != 0)
+    seams.locks_lie = locks && strcmp(locks, "noop") == 0;
+    seams.locks_stop = locks && strcmp(locks, "stop") == 0;
+    if (locks && !seams.locks_lie && !seams.locks_stop)
         refuse("HF_SEAM_LOCKS", locks);
-    seams.locks_lie = locks != NULL;
     read_moment("HF_SEAM_REMOVAL", &seams.removal);
     read_moment("HF_SEAM_SYNC", &seams.sync);
     atomic_store(seams.allocations, 0);
@@ -218,6 +219,8 @@ int __wrap_mbedtls_ctr_drbg_seed(void *drbg, void *get_entropy, void *from,
 
 int __wrap_flock(int fd, int operation)
 {
+    if (seams.locks_stop)
+        kill(getpid(), SIGSTOP);
     return seams.locks_lie ? 0 : __real_flock(fd, operation);
 }
 

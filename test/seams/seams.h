@@ -15,6 +15,7 @@
  *   HF_SEAM_OFFSET=FILE  holds by how many ns virtual time is ahead, as a number of 8 bytes
  *   HF_SEAM_QUIET=MS     how long virtual time waits for an answer; 500
  *   HF_SEAM_LOCKS=noop   every flock succeeds and keeps nobody out
+ *                 stop   the process stops before each, as by SIGSTOP, until SIGCONT comes
  *   HF_SEAM_REMOVAL=N:term  as it removes its Nth name, the process gets SIGTERM and goes on once it has
  *                        taken note of it
  *                   N:+S it stands still for S seconds there, by all of its clocks
@@ -53,7 +54,7 @@ struct seams {
     int64_t            quiet_ns;
     int64_t            wall_ns, wall_after_ns, sleep_ns, sleep_after_ns;
     int64_t            started_ns;
-    bool               locks_lie;
+    bool               locks_lie, locks_stop;
     struct seam_moment removal, sync;
 };
 extern struct seams seams;           /* read before main() runs, then only read */
