@@ -183,23 +183,69 @@ int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err)
     return there < 0 ? -1 : 0;
 }
 
-/* Follows links as long as they stay below dir_fd. Without openat2 a link counts as leading away:
- * then its file is fetched again, which is right, merely dearer. */
-static int open_resolved(int dir_fd, const char *rel, uint64_t flags)
+static struct str folder_of(struct str name)
 {
-    enum { TRIES = 200, AT_ONCE = 20 };
-    struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+    ptrdiff_t slash = str_rfind_char(name, '/');
+
+    return str_sub(name, 0, slash < 0 ? 0 : (size_t)slash);
+}
+
+/* Puts what the text of a link leads to in place of the link's name. False: that is outside, or cannot be
+ * told from the text alone, as it goes up again from what may be a link. */
+static bool follow_text(struct buf *name, struct str text)
+{
+    struct str folder = folder_of(buf_view(name));
+    struct buf next = {0};
+    struct err ignored;
+
+    for (; folder.len && str_has_prefix(text, STR("../")); text = str_sub(text, 3, text.len))
+        folder = folder_of(folder);
+    buf_printf(&next, "%.*s%s%.*s", STR_ARG(folder), folder.len ? "/" : "", STR_ARG(text));
+    buf_release(name);
+    *name = next;
+    return fs_name_check(buf_cstr(name), &ignored) == 0;
+}
+
+/* Without openat2: links in the last place of a name alone, as those of a cache are, one after the other.
+ * The kernel is never asked to follow one, so all of it stays below dir_fd whatever changes meanwhile. */
+static int follow_links(int dir_fd, const char *rel, int flags)
+{
+    enum { LINKS_MAX = 40 };
+    struct buf name = {0}, text = {0};
+    struct err err;
+    int        fd = -1, sys_errno = 0, links = 0, is_link = 1;
+
+    buf_add_str(&name, str_from(rel));
+    while (!sys_errno && (is_link = fs_read_link_at(dir_fd, buf_cstr(&name), &text, &err)) == 1)
+        if (++links > LINKS_MAX)
+            sys_errno = ELOOP;
+        else if (!follow_text(&name, buf_view(&text)))
+            sys_errno = EXDEV; /* as openat2 says it */
+    if (is_link == 0) {
+        fd = fs_name_open(dir_fd, buf_cstr(&name), flags, 0);
+        sys_errno = errno;
+    } else if (is_link < 0) {
+        sys_errno = err.sys_errno;
+    }
+    buf_release(&name);
+    buf_release(&text);
+    errno = sys_errno;
+    return fd;
+}
+
+/* Follows links as long as they stay below dir_fd. */
+static int open_resolved(int dir_fd, const char *rel, int flags)
+{
+    struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
     long            fd;
 
-    /* EAGAIN: something was renamed or mounted, anywhere, while the kernel went through the link's "..",
-     * and it does not know whether that leads out. openat2(2) */
-    for (int i = 0; i < TRIES; i++) {
+    do
         fd = syscall(SYS_openat2, dir_fd, rel, &how, sizeof(how));
-        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
-            break;
-        if (i > AT_ONCE)
-            usleep(1000);
-    }
+    while (fd < 0 && errno == EINTR);
+    /* As in fs_name_open; and EAGAIN comes of any rename on the machine while the kernel goes through the
+     * link's "..", when it does not know whether that leads out. openat2(2) */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN))
+        return follow_links(dir_fd, rel, flags);
     return (int)fd;
 }
 

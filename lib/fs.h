@@ -30,7 +30,8 @@ void fs_close(int *fd); /* fine on -1, leaves -1 behind */
 int fs_stat_at(int dir_fd, const char *rel, struct stat *st, struct err *err); /* lstat */
 /* 1 there, 0 not there (ENOENT, ENOTDIR), -1 error */
 int fs_exists_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
-/* Like fs_exists_at, but follows links that stay below dir_fd; 0 for one that leads elsewhere. */
+/* Like fs_exists_at, but follows links that stay below dir_fd; 0 for one that leads elsewhere. Where
+ * openat2 is refused only those in the last place of a name, which are all that a cache has. */
 int fs_resolve_at(int dir_fd, const char *rel, struct stat *st, struct err *err);
 /* Opens such a one for reading; regular files only. */
 int fs_open_resolved_at(int dir_fd, const char *rel, struct err *err);

@@ -105,6 +105,58 @@ static void planted_links_are_not_followed(void)
     reopen();
 }
 
+/* Each row makes a link below in/ and reads through it: blobs/b, or what lies outside. */
+static const struct {
+    const char *name, *link, *points_to;
+    bool        leads_there;
+} links[] = {
+    {"as a cache has them", "c/r/s/1/f", "../../blobs/b", true},
+    {"from a folder of the repo", "c/r/s/1/d/e/f", "../../../../blobs/b", true},
+    {"beside it", "c/r/blobs/beside", "b", true},
+    {"below it", "c/r/down", "blobs/b", true},
+    {"at the top", "top", "c/r/blobs/b", true},
+    {"by way of another link", "c/r/s/1/again", "f", true},
+    {"to nothing", "c/r/s/1/nothing", "../../blobs/nothing", false},
+    {"to itself", "c/r/s/1/itself", "itself", false},
+    {"to a folder", "c/r/s/1/folder", "../../blobs", false},
+    {"absolute", "c/r/s/1/absolute", "/etc/passwd", false},
+    {"out", "c/r/s/1/out", "../../../../../outside/f", false},
+    {"out, from the top", "up", "../outside/f", false},
+    {"out and in again", "c/r/s/1/turn", "../../../../../in/c/r/blobs/b", false},
+    {"by way of a link that leads out", "c/r/s/1/outwards", "out", false},
+};
+
+static void links_are_followed_as_long_as_they_stay_below(void)
+{
+    struct err  err = {0};
+    struct stat st;
+    char        text[16], link[256];
+    int         fd;
+
+    reopen();
+    CHECK(fs_make_dirs(at("in/c/r/blobs"), 0755, &err) == 0);
+    CHECK(fs_make_dirs(at("in/c/r/s/1/d/e"), 0755, &err) == 0);
+    CHECK(fs_make_dirs(at("outside"), 0755, &err) == 0);
+    put_text("in/c/r/blobs/b", "blob");
+    put_text("outside/f", "precious");
+    fs_close(&dir_fd);
+    dir_fd = fs_open_dir(at("in"), &err);
+    for (size_t i = 0; i < CHECK_COUNT(links); i++) {
+        check_row(links[i].name);
+        snprintf(link, sizeof(link), "in/%s", links[i].link);
+        CHECK(symlink(links[i].points_to, at(link)) == 0);
+        fd = fs_open_resolved_at(dir_fd, links[i].link, &err);
+        CHECK((fd >= 0) == links[i].leads_there);
+        CHECK((fs_resolve_at(dir_fd, links[i].link, &st, &err) == 1 && S_ISREG(st.st_mode)) ==
+              links[i].leads_there);
+        if (fd >= 0)
+            CHECK(read(fd, text, sizeof(text)) == 4 && memcmp(text, "blob", 4) == 0);
+        fs_close(&fd);
+    }
+    check_row(NULL);
+    reopen();
+}
+
 static void only_regular_files_are_opened(void)
 {
     struct err         err;
@@ -251,6 +303,7 @@ static void everything(void)
 {
     unsafe_names_are_refused();
     planted_links_are_not_followed();
+    links_are_followed_as_long_as_they_stay_below();
     only_regular_files_are_opened();
     folders_appear_with_their_mode();
     files_are_replaced_whole();
