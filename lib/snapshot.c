@@ -334,7 +334,7 @@ static int all_shares_are_there(struct snapshot *s, size_t i, struct err *err)
         return -1;
     store_repo_close(s->repo[i].store);
     s->repo[i].store = NULL;
-    return snapshot_is_complete(s, i, err);
+    return snapshot_all_is_there(s, i, err);
 }
 
 /* With shards, the one who finds everything there has the last word. 1 all there, 0, -1. */

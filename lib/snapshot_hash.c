@@ -1,5 +1,6 @@
 /* snapshot_hash.c: reading files from end to end, a few at a time: those that others put on the
  * volume, to adopt them; those that the marker promises, to see whether it still holds. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,10 @@ struct hasher {
     struct snapshot *s;
     snapshot_bad_fn *bad; /* NULL: adopt, else only look */
     void            *user;
-    pthread_mutex_t  lock;    /* the rest, and calls of bad */
-    size_t           next;    /* index into plan.file */
-    size_t           running; /* threads */
+    bool             is_last_word; /* nothing is fetched after it */
+    pthread_mutex_t  lock;         /* the rest, and calls of bad */
+    size_t           next;         /* index into plan.file */
+    size_t           running;      /* threads */
     size_t           file_count;
     uint64_t         all_bytes, read_bytes; /* of all these files; so far */
     uint64_t         begun_at_ms;
@@ -78,8 +80,16 @@ static void adopt(struct hashing *hashing, struct plan_file *f)
     f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;
     if (rc == 0)
         log_write(h->s->config.log, LOG_WARN,
-                  "a file on the volume does not match its hash and is fetched again",
+                  h->is_last_word
+                      ? "a file on the volume does not match its hash, so there is no marker yet"
+                      : "a file on the volume does not match its hash and is fetched again",
                   LOG_TEXT("file", f->path));
+    if (rc < 0 && err.sys_errno != ENOENT) { /* else a shard is just about to name it */
+        pthread_mutex_lock(&h->lock);
+        if (h->error_count++ == 0)
+            h->first = err;
+        pthread_mutex_unlock(&h->lock);
+    }
 }
 
 static void verify(struct hashing *hashing, struct plan_file *f)
@@ -239,6 +249,67 @@ int snapshot_adopt(struct snapshot *s, struct err *err)
                                : "hashing files that others put on the volume",
               LOG_NUM("files", unproven), LOG_NUM("bytes", h.all_bytes));
     return hash_unproven(&h, unproven, err);
+}
+
+/* --- the last word on all shares --- */
+
+/* 1: all have their name. Those that the inventory proves are PLAN_PRESENT, others PLAN_UNKNOWN. */
+static int look_for_all(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct plan_repo *repo = &s->plan.repo[i];
+
+    if (snapshot_open_repo(s, i, err))
+        return -1;
+    for (size_t k = repo->first; k < repo->first + repo->count; k++) {
+        struct store_file file = snapshot_store_file(&s->plan.file[k]);
+        struct store_view view;
+
+        if ((k % 64 == 0 && snapshot_tick(s, err)) ||
+            store_look(s->repo[i].store, &file, &view, err))
+            return -1;
+        if (view.state != STORE_PRESENT && view.state != STORE_UNVERIFIED)
+            return 0; /* whoever fetches it has the last word */
+        s->plan.file[k].state = view.state == STORE_PRESENT ? PLAN_PRESENT : PLAN_UNKNOWN;
+    }
+    return 1;
+}
+
+/* From now on the file is in our share, whoever put it there. */
+static void take_over(struct snapshot *s, struct plan_file *f)
+{
+    if (f->is_mine)
+        progress_lose_bytes(s->progress, f->repo, f->size_bytes); /* they are counted once more */
+    else
+        progress_plan_file(s->progress, f->repo, f->size_bytes, 0, false);
+    f->is_mine = true;
+}
+
+int snapshot_all_is_there(struct snapshot *s, size_t i, struct err *err)
+{
+    const struct plan_repo *repo = &s->plan.repo[i];
+    struct plan_file       *file = s->plan.file + repo->first;
+    struct hasher           h = {.s = s, .is_last_word = true};
+    int                     rc = look_for_all(s, i, err);
+
+    if (rc <= 0)
+        return rc;
+    for (size_t k = 0; k < repo->count; k++)
+        if (file[k].state == PLAN_UNKNOWN)
+            take_over(s, &file[k]);
+    if (count_unproven(&h) == 0)
+        return 1;
+    log_write(s->config.log, LOG_INFO, "hashing files that no shard vouches for",
+              LOG_NUM("files", h.file_count), LOG_NUM("bytes", h.all_bytes));
+    if (hash_unproven(&h, h.file_count, err))
+        return -1;
+    if (h.error_count) {
+        *err = h.first;
+        return -1;
+    }
+    for (size_t k = 0; k < repo->count; k++)
+        if (file[k].state != PLAN_PRESENT)
+            return 0;
+    return 1;
 }
 
 /* --- what the marker promises --- */

@@ -96,6 +96,9 @@ int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err);
 
 /* snapshot_hash.c */
 int snapshot_adopt(struct snapshot *s, struct err *err); /* hashes what nobody proved yet */
+/* Is every file of this repo there, whichever shard fetched it? Several nodes append to its inventory,
+ * which may lose a line: what it does not know is hashed once nothing is missing. 1, 0, -1. */
+int snapshot_all_is_there(struct snapshot *s, size_t i, struct err *err);
 /* See snapshot_verify; the volume is open. */
 int snapshot_hash_as_marked(struct snapshot *s, snapshot_bad_fn *bad, void *user, struct err *err);
 

@@ -102,6 +102,56 @@ def test_a_shard_alone_leaves_no_marker(run, hub, volume):
     assert volume.marker() is None
 
 
+def forget_a_file(volume):
+    """Takes the line of one file out of the inventory, as a network file system may when several nodes append."""
+    inventory, = (volume / ".hf-init/inventory").iterdir()
+    lines = inventory.read_bytes().splitlines(keepends=True)
+    lost = next(line for line in lines if line.split(b" ")[1] == b"f")
+    inventory.write_bytes(b"".join(line for line in lines if line != lost))
+    return lost.rstrip(b"\n").split(b" ")[-1].decode()
+
+
+def hashed(result):
+    return [line["files"] for line in result.lines if line["msg"] == "hashing files that no shard vouches for"]
+
+
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_shards_whose_inventory_lost_a_line_end_with_a_marker_all_the_same(run, hub, volume, layout):
+    hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    shards = [spec(shard={"index": n, "count": 3}, layout=layout) for n in range(3)]
+    assert run(shards[0]).code == 0
+    forget_a_file(volume)
+    result = run(shards[1])
+    assert result.code == 0, result
+    assert volume.marker() is None and not hashed(result), "nobody reads it as long as a share is missing"
+    result = run(shards[2])
+    assert result.code == 0, result
+    assert volume.marker() and hashed(result) == [1]
+    asked = [r.file for r in hub.requests(host="cdn")]
+    assert len(asked) == len(set(asked)) == 20
+    status = volume.status("default.shard-2")
+    assert status["phase"] == "complete" and status["totals"]["percent"] == 100
+    hub.reset()
+    result = run(shards[0])
+    assert result.code == 0 and not hashed(result) and hub.count() == 1 and volume.marker()
+
+
+def test_a_file_of_another_shard_that_is_not_what_its_name_says_gets_no_marker(run, hub, volume):
+    repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    shards = [spec(shard={"index": n, "count": 2}) for n in range(2)]
+    assert run(shards[0]).code == 0
+    name = forget_a_file(volume)
+    (volume / "acme/tiny" / name).write_bytes(b"x" * repo.head().files[name].size)
+    result = run(shards[1])
+    assert result.code == 0, result
+    said, = [line for line in result.lines if line["level"] == "warn"]
+    assert "does not match its hash" in said["msg"] and said["file"] == name
+    assert volume.marker() is None
+    result = run(shards[0])
+    assert result.code == 0, result
+    assert volume.marker() and volume.files("acme/tiny") == content_of(repo)
+
+
 def test_two_specs_that_share_a_repo_fetch_it_once(start, hub, volume):
     repo = tiny(hub)
     throttle = hub.throttle(20 * MIB, host="cdn", per="all")
