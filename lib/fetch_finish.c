@@ -40,7 +40,7 @@ static void copy_to_twins(struct queue *q, struct fetch_file *f, const struct pl
          twin = twin->next_same) {
         struct store_file sf = {twin->plan->path, twin->plan->size_bytes, twin->plan->digest};
 
-        if (store_publish_copy(twin->place->store, &sf, &same, &err)) {
+        if (store_publish_copy(twin->place->store, &sf, f->place->store, &same, &err)) {
             queue_fail(q, twin, &err);
             continue;
         }
@@ -55,9 +55,12 @@ static void copy_only(struct queue *q, struct fetch_file *f)
     const struct plan_file *leader = &q->plan_file[f->plan->same_as];
     struct store_file       sf = {f->plan->path, f->plan->size_bytes, f->plan->digest};
     struct store_file       same = {leader->path, leader->size_bytes, leader->digest};
+    struct fetch_place     *from = queue_place_of(q, leader->repo);
     struct err              err = {0};
 
-    if (store_publish_copy(f->place->store, &sf, &same, &err)) {
+    if (!from) /* its repo has failed, but what it has is not lost */
+        from = f->place;
+    if (store_publish_copy(f->place->store, &sf, from->store, &same, &err)) {
         queue_fail(q, f, &err);
         return;
     }

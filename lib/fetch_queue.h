@@ -72,7 +72,9 @@ struct queue {
     pthread_cond_t          changed;      /* the caller's thread waits here */
     pthread_cond_t          over;         /* the syncer waits here */
     const struct plan_file *plan_file;    /* borrowed; what same_as counts in */
-    struct fetch_file      *file;         /* owned */
+    struct fetch_place     *place;        /* borrowed; place_count long */
+    size_t                  place_count;
+    struct fetch_file      *file; /* owned */
     size_t                  file_count;
     struct fetch_file     **small, **bulk; /* owned; order of starting */
     size_t                  small_count, bulk_count, small_next, bulk_next;
@@ -105,7 +107,8 @@ struct queue {
 
 int  queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct fetch_place *place,
                 size_t place_count, struct err *err);
-void queue_release(struct queue *q); /* after all threads are gone */
+void queue_release(struct queue *q);                              /* after all threads are gone */
+struct fetch_place *queue_place_of(struct queue *q, size_t repo); /* NULL: it takes no part */
 
 /* The next piece of work. `after`: the part just finished on this connection, or NULL; its file is
  * gone on with where it stopped, so that bytes arrive in file order. 1 a part, 0 nothing for now.

@@ -58,21 +58,21 @@ static void scouts_first(struct queue *q, size_t place_count, const struct fetch
     }
 }
 
-static struct fetch_place *place_of(struct fetch_place *place, size_t count, size_t repo)
+struct fetch_place *queue_place_of(struct queue *q, size_t repo)
 {
-    for (size_t i = 0; i < count; i++)
-        if (place[i].index == repo)
-            return &place[i];
+    for (size_t i = 0; i < q->place_count; i++)
+        if (q->place[i].index == repo)
+            return &q->place[i];
     return NULL;
 }
 
-static void add_files(struct queue *q, struct plan *plan, struct fetch_place *place, size_t count)
+static void add_files(struct queue *q, struct plan *plan)
 {
     struct fetch_file **by_plan = mem_alloc(plan->file_count * sizeof(struct fetch_file *));
 
     for (size_t i = 0; i < plan->file_count; i++) {
         const struct plan_file *pf = &plan->file[i];
-        struct fetch_place     *where = place_of(place, count, pf->repo);
+        struct fetch_place     *where = queue_place_of(q, pf->repo);
         struct fetch_file      *f;
 
         if (!where || !pf->is_mine || (pf->state != PLAN_FETCH && pf->state != PLAN_SAME))
@@ -112,7 +112,8 @@ int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct f
     size_t             n = plan->file_count;
 
     (void)err;
-    *q = (struct queue){.fetch = fetch, .plan_file = plan->file};
+    *q = (struct queue){
+        .fetch = fetch, .plan_file = plan->file, .place = place, .place_count = place_count};
     q->finish_tail = &q->finish_head;
     pthread_mutex_init(&q->lock, NULL);
     pthread_condattr_init(&attr);
@@ -132,7 +133,7 @@ int queue_init(struct queue *q, struct fetch *fetch, struct plan *plan, struct f
     q->finishing_limit = capped(FINISHING_AUTO);
     q->open = mem_alloc((q->open_limit + 1) * sizeof(struct fetch_file *));
     q->part_bytes = spec->part_size_bytes;
-    add_files(q, plan, place, place_count);
+    add_files(q, plan);
     q->left = q->file_count;
     qsort(q->bulk, q->bulk_count, sizeof(struct fetch_file *), larger_first);
     scouts_first(q, place_count, place);

@@ -6,12 +6,27 @@
 #include <string.h>
 #include <wctype.h>
 
+/* In a cache the revisions of one repo share its blobs. An optional one may fail alone, so nobody
+ * waits for what it fetches. */
+static size_t place_of(const struct spec *spec, size_t repo)
+{
+    const struct spec_repo *b = &spec->repo[repo];
+
+    for (size_t i = 0; i < repo && spec->layout == SPEC_LAYOUT_CACHE && !b->optional; i++) {
+        const struct spec_repo *a = &spec->repo[i];
+
+        if (!a->optional && a->type == b->type && str_eq(a->id, b->id))
+            return i;
+    }
+    return repo;
+}
+
 void plan_init(struct plan *plan, const struct spec *spec)
 {
     *plan = (struct plan){.repo_count = spec->repo_count};
     plan->repo = arena_alloc(&plan->arena, spec->repo_count * sizeof(*plan->repo));
     for (size_t i = 0; i < spec->repo_count; i++)
-        plan->repo[i].spec = &spec->repo[i];
+        plan->repo[i] = (struct plan_repo){.spec = &spec->repo[i], .place = place_of(spec, i)};
 }
 
 void plan_release(struct plan *plan)
@@ -324,17 +339,23 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 
 /* --- equal contents --- */
 
+static size_t place_of_file(const struct plan *plan, const struct plan_file *f)
+{
+    return plan->repo[f->repo].place;
+}
+
 static int by_content(const void *a, const void *b, void *user)
 {
     const struct plan      *plan = user;
     const struct keyed     *k = a, *l = b;
     const struct plan_file *x = &plan->file[k->index], *y = &plan->file[l->index];
+    size_t                  at_x = place_of_file(plan, x), at_y = place_of_file(plan, y);
     int                     order;
 
     if (k->key != l->key)
         return k->key < l->key ? -1 : 1;
-    if (x->repo != y->repo)
-        return x->repo < y->repo ? -1 : 1;
+    if (at_x != at_y)
+        return at_x < at_y ? -1 : 1;
     order = memcmp(x->digest.byte, y->digest.byte, sizeof(x->digest.byte));
     if (order)
         return order;
@@ -343,6 +364,8 @@ static int by_content(const void *a, const void *b, void *user)
         return x->state == PLAN_PRESENT ? -1 : 1;
     if (x->have_bytes != y->have_bytes)
         return x->have_bytes > y->have_bytes ? -1 : 1;
+    if (x->repo != y->repo)
+        return x->repo < y->repo ? -1 : 1;
     return str_cmp(x->path, y->path);
 }
 
@@ -359,8 +382,8 @@ void plan_find_same(struct plan *plan)
         struct plan_file *f = &plan->file[order[i].index];
         struct plan_file *leader = &plan->file[order[first].index];
 
-        if (f->repo != leader->repo || !digest_equal(&f->digest, &leader->digest) ||
-            f->size_bytes == 0) {
+        if (place_of_file(plan, f) != place_of_file(plan, leader) ||
+            !digest_equal(&f->digest, &leader->digest) || f->size_bytes == 0) {
             first = i;
             continue;
         }

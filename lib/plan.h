@@ -13,7 +13,7 @@ enum plan_state {
     PLAN_UNKNOWN, /* not looked at yet */
     PLAN_PRESENT, /* there and valid */
     PLAN_FETCH,   /* to be fetched, from have_bytes on */
-    PLAN_SAME,    /* same content as an earlier file of this repo: fetched once, then copied */
+    PLAN_SAME,    /* same content as another file of this place: fetched once, then copied */
 };
 
 struct plan_file {        /* there may be 100,000 of them */
@@ -29,10 +29,11 @@ struct plan_file {        /* there may be 100,000 of them */
 };
 
 struct plan_repo {
-    const struct spec_repo *spec;            /* borrowed */
-    size_t                  first, count;    /* its files */
-    size_t                  listed;          /* files of the commit before the filter */
-    uint64_t                bytes;           /* of its files */
+    const struct spec_repo *spec;         /* borrowed */
+    size_t                  first, count; /* its files */
+    size_t                  listed;       /* files of the commit before the filter */
+    uint64_t                bytes;        /* of its files */
+    size_t                  place; /* the first repo that keeps its files where this one does */
     char                    list_digest[65]; /* sha256 over "digest size path\n" */
 };
 
@@ -65,8 +66,9 @@ bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct
  * Deterministic: every shard computes the same deal. */
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count);
 
-/* After states are known: files to fetch whose content another file of the same repo has, or will
- * have, become PLAN_SAME. (In layout cache such files share a blob, and copying is a link.) */
+/* After states are known: files to fetch whose content another file of the same place has, or will
+ * have, become PLAN_SAME. In layout cache such files share a blob, and copying is a link; revisions of
+ * one repo are one place there. */
 void plan_find_same(struct plan *plan);
 
 #endif

@@ -160,10 +160,10 @@ int  store_partial_publish(struct store_partial *p, struct err *err);
 void store_partial_discard(struct store_partial *p); /* deletes and closes: its bytes were wrong */
 void store_partial_close(struct store_partial *p);   /* keeps it for the next run */
 
-/* Publishes `file` with the content of `same`, an already published file of the same digest: a link
- * in layout cache, a reflink or copy in layout dir. */
+/* Publishes `file` with the content of `same`, an already published file of the same digest, in the same
+ * repo or in another revision of it: a link in layout cache, a reflink or copy in layout dir. */
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,
-                       const struct store_file *same, struct err *err);
+                       struct store_repo *from, const struct store_file *same, struct err *err);
 
 /* One entry of trees/<commit>.json. */
 struct store_tree_entry {

@@ -165,10 +165,10 @@ int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop
                int (*on_bytes)(void *user, uint64_t n), void *user, struct err *err);
 
 /* --- store_note.c --- */
-/* With `merge`, what other shards of this run noted since we read the file. */
+/* With `merge`, what others of this run noted since we read the file: shards, other revisions. */
 int  store_repo_load_inventory(struct store_repo *repo, bool merge, struct err *err);
 void store_repo_inventory_name(const struct store_repo *repo, char out[64]);
-void store_repo_note_refs(struct store_repo *repo);
+void store_repo_note_refs(struct store_repo *repo); /* merges, too */
 /* What was noted of it since it was opened, and what of it is gone (inventory_forget), goes to disk. */
 int store_repo_write_inventory(struct store_repo *repo, struct err *err);
 

@@ -230,6 +230,21 @@ static bool cut_word(struct str *rest, struct str *word)
     return str_cut(rest, ' ', word) && rest->p;
 }
 
+static bool same_proof(const struct inventory_entry *a, const struct inventory_entry *b)
+{
+    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
+           digest_equal(&a->digest, &b->digest);
+}
+
+/* Merging: does what we have of a file stay as it is? */
+static bool stays(const struct inventory_reader *r, const struct inventory_entry *ours,
+                  const struct inventory_entry *theirs)
+{
+    if (!ours->seen || ours->gone)
+        return ours->gone;
+    return !r->holds || same_proof(ours, theirs) || !r->holds(theirs, r->user);
+}
+
 static bool parse_file(const struct inventory_reader *r, struct str text)
 {
     struct str              hex, size, mtime, rest = text;
@@ -245,9 +260,10 @@ static bool parse_file(const struct inventory_reader *r, struct str text)
         return false;
     got.mtime_ns = before_1970 ? -(int64_t)mtime_ns : (int64_t)mtime_ns;
     entry = entry_for(r->inv, rest);
-    if (r->merge && (entry->seen || entry->gone))
-        return true;
     got.path = entry->path;
+    if (r->merge && stays(r, entry, &got))
+        return true;
+    got.seen = entry->seen;
     *entry = got;
     return true;
 }
@@ -301,7 +317,7 @@ static void read_line(struct inventory_reader *r, struct str line)
     } else if (str_has_prefix(text, STR("f "))) {
         parse_file(r, str_sub(text, 2, text.len));
     } else if (str_has_prefix(text, STR("r "))) {
-        if (!r->merge)
+        if (!r->merge || r->holds)
             parse_ref(r->inv, str_sub(text, 2, text.len));
     } else if (str_has_prefix(text, STR("p "))) {
         if (!r->merge)

@@ -63,7 +63,11 @@ void inventory_release(struct inventory *inv);
 struct inventory_reader {
     struct inventory *inv; /* borrowed */
     /* The text is what others noted meanwhile: of it comes only what we did not see ourselves. */
-    bool       merge;
+    bool merge;
+    /* With merge, where several revisions lie side by side: references come too, and entries that we
+     * have otherwise if the volume agrees. NULL: neither. */
+    bool (*holds)(const struct inventory_entry *entry, void *user);
+    void      *user;
     struct buf rest; /* owned until the end: a line that is not whole yet */
     uint64_t   read_bytes;
     uint32_t   commit;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "fs.h"
@@ -25,10 +26,28 @@ static int on_inventory(const void *data, size_t len, void *user, struct err *er
     return 0;
 }
 
-/* With `merge`, what other shards of this run noted since we read the file. */
+/* Two revisions of a run may have given one blob its name; what the later one noted is true. */
+static bool holds_now(const struct inventory_entry *entry, void *user)
+{
+    const struct store_repo *repo = user;
+    char                    *path = mem_strndup(entry->path.p, entry->path.len);
+    struct stat              st;
+    struct err               ignored;
+    bool                     holds = fs_exists_at(repo->root_fd, path, &st, &ignored) == 1 &&
+                 inventory_proves(entry, &st, &entry->digest);
+
+    free(path);
+    return holds;
+}
+
+/* With `merge`, what others of this run noted since we read the file: shards, and in a cache the other
+ * revisions of the repo. */
 int store_repo_load_inventory(struct store_repo *repo, bool merge, struct err *err)
 {
-    struct inventory_reader reader = {.inv = &repo->inventory, .merge = merge};
+    struct inventory_reader reader = {.inv = &repo->inventory,
+                                      .merge = merge,
+                                      .holds = repo->options.is_cache ? holds_now : NULL,
+                                      .user = repo};
     struct store           *store = repo->store;
     char                    name[64];
     int                     rc = 0;
@@ -121,12 +140,15 @@ static bool render_inventory(void *user, struct buf *out)
     return inventory_render(source->inv, &source->next, out);
 }
 
-/* What readers of the folder find it by. In a cache commits lie side by side. */
+/* What readers of the folder find it by. In a cache commits lie side by side, and of what others noted
+ * only our own references are ours to change. */
 void store_repo_note_refs(struct store_repo *repo)
 {
     struct inventory *inv = &repo->inventory;
     const char       *commit = repo->options.commit;
+    struct err        ignored;
 
+    store_repo_load_inventory(repo, true, &ignored);
     if (!repo->options.is_cache) {
         inventory_set_ref(inv, repo->options.revision, commit);
         inventory_set_ref(inv, str_from(commit), commit);
@@ -142,13 +164,11 @@ int store_repo_write_inventory(struct store_repo *repo, struct err *err)
 {
     struct inventory_source source = {.inv = &repo->inventory};
     struct store           *store = repo->store;
-    struct err              ignored;
     char                    name[64];
 
     if (!repo->inventory.changed)
         return 0;
     store_repo_inventory_name(repo, name);
-    store_repo_load_inventory(repo, true, &ignored);
     fs_close(&repo->append_fd);
     if (fs_make_dirs_at(store->place->state_fd, "inventory", (mode_t)store->options.dir_mode,
                         err) ||

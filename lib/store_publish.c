@@ -123,7 +123,7 @@ static int open_same(struct store_repo *repo, const struct store_file *same, str
 }
 
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,
-                       const struct store_file *same, struct err *err)
+                       struct store_repo *from, const struct store_file *same, struct err *err)
 {
     struct buf  path = {0};
     struct stat st;
@@ -133,7 +133,7 @@ int store_publish_copy(struct store_repo *repo, const struct store_file *file,
     if (store_repo_check_name(repo, file, err) || store_repo_ready(repo, err) ||
         store_place_ready(repo->store, repo->place, err))
         goto out;
-    fd = open_same(repo, same, &path, &st, &proven, err);
+    fd = open_same(from, same, &path, &st, &proven, err);
     if (fd < 0)
         goto out;
     if (proven && repo->options.is_cache)

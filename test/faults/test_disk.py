@@ -172,6 +172,29 @@ def test_what_is_there_is_read_where_openat2_is_refused(run, volume, tiny, compl
 
 
 @traced
+def test_two_revisions_on_a_volume_without_links_copy_what_they_share(run, hub, volume):
+    same = bytes(range(256)) * 12_000
+    repo = hub.model("acme/tiny", {"w.bin": lfs(same), "old.txt": b"old"})
+    repo.tag("v1")
+    repo.push({"sub/w.bin": lfs(same), "w.bin": None, "old.txt": b"new"})
+    linkless = inject("symlinkat,linkat", "error=EPERM")
+    old, new = {"id": "acme/tiny", "revision": "v1"}, {"id": "acme/tiny"}
+    for before, both in ((None, [old, new]), (None, [new, old]), (old, [new, old])):
+        shutil.rmtree(volume.path, ignore_errors=True)
+        hub.reset()
+        for repos in filter(None, ([before] if before else None, both)):
+            result = run({"layout": "cache", "repos": repos}, prefix=linkless)
+            assert result.code == 0, result
+        for revision in ("v1", "main"):
+            place = volume / "models--acme--tiny/snapshots" / repo.head(revision).sha
+            assert volume.files(place) == content_of(repo, revision) and not (place / "w.bin").is_symlink()
+        assert sum(hub.bytes_sent(name, host="cdn") for name in ("w.bin", "sub/w.bin")) == len(same)
+        marked = (volume / ".hf-init/default.complete.json").stat()
+        assert run({"layout": "cache", "repos": both}).code == 0
+        assert (volume / ".hf-init/default.complete.json").stat() == marked
+
+
+@traced
 def test_a_link_that_the_kernel_cannot_follow_at_once_is_followed_all_the_same(run, hub, tiny, complete):
     """Because of a rename, anywhere on the machine, while it went through "..": a whole cache looked damaged."""
     spec = {**ONE, "layout": "cache"}

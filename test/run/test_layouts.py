@@ -367,6 +367,35 @@ def test_python_finds_branch_tag_and_commit_in_the_cache_offline(run, hub, volum
     assert hub.count() == 0
 
 
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("optional", [True, False])
+def test_two_revisions_in_one_cache_share_what_is_the_same(run, hub, volume, order, optional, links):
+    """It is fetched once, unless one revision may fail alone, and the next start finds everything proven."""
+    same = bytes(range(256)) * 12_000
+    repo = hub.model("acme/tiny", {"w.bin": lfs(same), "config.json": b"{}", "empty.py": b"", "old.bin": lfs(70_000)})
+    old = repo.tag("v1")
+    new = repo.push({"new.bin": lfs(80_000), "config.json": b"[]", "w-too.bin": lfs(same), "old.bin": None})
+    entries = [{"id": "acme/tiny"}, {"id": "acme/tiny", "revision": "v1", "optional": optional}][::order]
+    both = {"layout": "cache", "repos": entries}
+    env = {} if links else {"HF_HUB_DISABLE_SYMLINKS": "1"}
+    result = run(both, **env)
+    assert result.code == 0, result
+    for commit, revision in ((old, "v1"), (new, "main")):
+        assert volume.files("models--acme--tiny/snapshots/" + commit.sha) == content_of(repo, revision)
+    if not optional:
+        assert sum(hub.bytes_sent(name, host="cdn") for name in ("w.bin", "w-too.bin")) == len(same)
+    inventory, = (volume / ".hf-init/inventory").iterdir()
+    noted = inventory.read_text()
+    assert " r %s main\n" % new.sha in noted and " r %s v1\n" % old.sha in noted
+    marked = (volume / ".hf-init/default.complete.json").stat()
+    hub.reset()
+    result = run(both, **env)
+    assert result.code == 0 and hub.count() == 2, result
+    assert (volume / ".hf-init/default.complete.json").stat() == marked
+    assert not [line for line in result.lines if "hashing" in line["msg"]]
+
+
 def test_the_environment_of_the_contract_alone_is_enough_for_python(run, hub, volume, python):
     sha = tiny(hub).head().sha
     assert run(spec("cache", revision=sha, refAlias=["main"])).code == 0

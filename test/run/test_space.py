@@ -46,6 +46,20 @@ def test_too_little_space_is_found_before_a_byte_is_fetched(run, hub, volume, mo
     assert seen.status()["error"]["needBytes"] == said()["need"] and seen.partials() == []
 
 
+def test_what_two_revisions_share_is_counted_once(run, hub, volume, mounts):
+    repo = tiny(hub, 6 * MIB)
+    repo.tag("v1")
+    repo.push({"config.json": "[]"})
+    seen = mounts.tmpfs(volume.path, 10 * MIB)
+    both = {"repos": [{"id": "acme/tiny"}, {"id": "acme/tiny", "revision": "v1"}], "layout": "cache", "disk": {"reserve": 0}}
+    plan = json.loads(run(both, "--json", command="plan", prefix=mounts.prefix).stdout)
+    assert plan["totals"]["bytesToFetch"] == 6 * MIB + 4
+    result = run(both, prefix=mounts.prefix)
+    assert result.code == 0, result
+    assert hub.bytes_sent("model.safetensors", host="cdn") == 6 * MIB
+    assert seen.files("models--acme--tiny/snapshots/" + repo.head().sha) == content_of(repo)
+
+
 def test_a_plan_that_does_not_fit_is_shown_and_exits_20(run, hub, volume, mounts):
     tiny(hub, 20 * MIB)
     seen = mounts.tmpfs(volume.path, 10 * MIB)

@@ -173,6 +173,53 @@ static void twins(void)
     plan_release(&plan);
 }
 
+/* Two entries with one file each, of the same content, the second of which is on the volume in part. */
+static void two_entries(struct spec *spec, struct plan *plan)
+{
+    static struct hub_entry list[] = {{.path = {"a", 1}, .size_bytes = 9}};
+    struct err              err = {0};
+
+    list[0].digest.kind = DIGEST_GIT_SHA1;
+    plan_init(plan, spec);
+    CHECK(plan_add_repo(plan, 0, list, 1, &err) == 0 && plan_add_repo(plan, 1, list, 1, &err) == 0);
+    plan->file[0].state = plan->file[1].state = PLAN_FETCH;
+    plan->file[1].have_bytes = 4;
+    plan_find_same(plan);
+}
+
+static void twins_in_two_entries(void)
+{
+    static const struct {
+        const char      *name;
+        enum spec_layout layout;
+        const char      *id;
+        enum repo_type   type;
+        bool             optional, is_same;
+    } rows[] = {
+        {"revisions of one repo in a cache", SPEC_LAYOUT_CACHE, "a/b", REPO_MODEL, false, true},
+        {"in folders of their own", SPEC_LAYOUT_DIR, "a/b", REPO_MODEL, false, false},
+        {"another repo", SPEC_LAYOUT_CACHE, "a/c", REPO_MODEL, false, false},
+        {"another type", SPEC_LAYOUT_CACHE, "a/b", REPO_DATASET, false, false},
+        {"one that may fail alone", SPEC_LAYOUT_CACHE, "a/b", REPO_MODEL, true, false},
+    };
+
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+        struct spec_repo repo[] = {
+            {.id = STR("a/b"), .type = REPO_MODEL},
+            {.id = str_from(rows[i].id), .type = rows[i].type, .optional = rows[i].optional}};
+        struct spec spec = {.repo = repo, .repo_count = 2, .layout = rows[i].layout};
+        struct plan plan;
+
+        check_row(rows[i].name);
+        two_entries(&spec, &plan);
+        CHECK(plan.file[1].state == PLAN_FETCH);
+        CHECK(plan.file[0].state == (rows[i].is_same ? PLAN_SAME : PLAN_FETCH));
+        CHECK(plan.file[0].same_as == (rows[i].is_same ? 1 : 0));
+        plan_release(&plan);
+    }
+    check_row(NULL);
+}
+
 int main(void)
 {
     selections();
@@ -180,5 +227,6 @@ int main(void)
     names_that_differ_in_case_alone();
     shares();
     twins();
+    twins_in_two_entries();
     return check_end("test_plan");
 }

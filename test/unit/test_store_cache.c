@@ -208,7 +208,7 @@ static void a_snapshot_is_links_to_blobs(void)
     CHECK(store_local_commit(store, &wish, commit, &err) == 0);
     CHECK(store_repo_open(store, &wish, &repo, &err) == 0);
     CHECK(publish(repo, &model, model_text, &err) == 0);
-    CHECK(store_publish_copy(repo, &deep, &model, &err) == 0);
+    CHECK(store_publish_copy(repo, &deep, repo, &model, &err) == 0);
     CHECK(!is_there(REPO "/refs"));
     CHECK(store_repo_finish(repo, NULL, &err) == 0);
     digest_to_hex(&model.digest, hex);
@@ -254,6 +254,49 @@ static void a_new_commit_links_what_it_kept(void)
     CHECK_STR(text_of(REPO "/snapshots/" COMMIT_B "/model.bin"), model_text);
     store_repo_close(repo);
     store_free(store);
+}
+
+/* Of two revisions in one run the one that gives the blob its name last is not the one that is finished
+ * last: still what is on the volume is what the inventory says, and the references of both are there. */
+static void two_revisions_in_one_run_keep_one_inventory(void)
+{
+    struct store_options      options = volume_options();
+    struct store             *store;
+    struct store_repo        *a, *b;
+    struct store_file         model = model_file("model.bin");
+    struct store_repo_options wish = {.is_cache = true,
+                                      .type = REPO_MODEL,
+                                      .id = STR("acme/tiny"),
+                                      .revision = STR("v1"),
+                                      .commit = COMMIT_B};
+
+    for (int last = 0; last < 2; last++) {
+        char commit[41];
+
+        volume_new();
+        store = open_store(&options);
+        a = open_repo(store, true, COMMIT_A);
+        CHECK(store_repo_open(store, &wish, &b, &err) == 0);
+        CHECK(publish(last ? a : b, &model, model_text, &err) == 0);
+        CHECK(publish(last ? b : a, &model, model_text, &err) == 0);
+        CHECK(store_repo_finish(a, NULL, &err) == 0 && store_repo_finish(b, NULL, &err) == 0);
+        store_repo_close(a);
+        store_repo_close(b);
+        a = open_repo(store, true, COMMIT_A);
+        CHECK(store_repo_open(store, &wish, &b, &err) == 0);
+        CHECK(look_at(a, &model).state == STORE_PRESENT);
+        CHECK(look_at(b, &model).state == STORE_PRESENT);
+        store_repo_close(a);
+        store_repo_close(b);
+        CHECK(unlink(at(REPO "/refs/main")) == 0 && unlink(at(REPO "/refs/v1")) == 0);
+        CHECK(store_local_commit(store, &wish, commit, &err) == 1);
+        CHECK_STR(commit, COMMIT_B);
+        wish.revision = STR("main");
+        CHECK(store_local_commit(store, &wish, commit, &err) == 1);
+        CHECK_STR(commit, COMMIT_A);
+        wish.revision = STR("v1");
+        store_free(store);
+    }
 }
 
 static void make_python_cache(const struct store_file *model, const char *content)
@@ -338,7 +381,7 @@ static void without_symlinks_names_are_hard_links(void)
     store = open_store(&options);
     repo = open_repo(store, true, COMMIT_A);
     CHECK(publish(repo, &model, model_text, &err) == 0);
-    CHECK(store_publish_copy(repo, &again, &model, &err) == 0);
+    CHECK(store_publish_copy(repo, &again, repo, &model, &err) == 0);
     CHECK(lstat(at(blob_of(&model)), &blob) == 0);
     CHECK(lstat(at(REPO "/snapshots/" COMMIT_A "/d/again.bin"), &name) == 0);
     CHECK(S_ISREG(name.st_mode) && name.st_ino == blob.st_ino && name.st_nlink == 3);
@@ -407,6 +450,7 @@ int main(void)
     damaged_trees_are_no_listing();
     a_snapshot_is_links_to_blobs();
     a_new_commit_links_what_it_kept();
+    two_revisions_in_one_run_keep_one_inventory();
     a_cache_made_by_python_is_adopted();
     shared_blobs_count_but_links_out_do_not();
     without_symlinks_names_are_hard_links();

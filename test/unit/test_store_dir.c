@@ -377,12 +377,12 @@ static void same_bytes_are_copied_not_fetched(void)
     store = open_store(&options);
     repo = open_repo(store, false, COMMIT_A);
     CHECK(publish(repo, &a, "same", &err) == 0);
-    CHECK(store_publish_copy(repo, &b, &a, &err) == 0);
+    CHECK(store_publish_copy(repo, &b, repo, &a, &err) == 0);
     CHECK_STR(text_of("models/tiny/d/b"), "same");
     CHECK(look_at(repo, &b).state == STORE_PRESENT);
     put_text("models/tiny/a", "SAME"); /* somebody spoilt the source */
     b.path = STR("d/c");
-    CHECK(store_publish_copy(repo, &b, &a, &err) == -1 && err.kind == ERR_INTEGRITY);
+    CHECK(store_publish_copy(repo, &b, repo, &a, &err) == -1 && err.kind == ERR_INTEGRITY);
     CHECK(!is_there("models/tiny/d/c"));
     CHECK(count_names(".hf-init/temp") == 0);
     store_repo_close(repo);
