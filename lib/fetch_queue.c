@@ -229,7 +229,8 @@ static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, str
     return true;
 }
 
-/* The open file with most left to hand out. */
+/* The open file with most left to hand out. Of one in one piece that is all, or what a refused stream
+ * left. */
 static bool help_locked(struct queue *q, struct part *out)
 {
     struct fetch_file *best = NULL;
@@ -239,7 +240,7 @@ static bool help_locked(struct queue *q, struct part *out)
         struct fetch_file *f = q->open[i];
         uint64_t           left;
 
-        if (!f->active || f->active->in_one_piece || f->active->must_restart || gives_up(q, f))
+        if (!f->active || f->active->must_restart || gives_up(q, f))
             continue;
         left = f->plan->size_bytes - range_set_bytes(&f->active->taken);
         if (left > most) {

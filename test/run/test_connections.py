@@ -55,3 +55,14 @@ def test_storage_that_refuses_every_connection_is_an_error(run, hub, failed):
     hub.fault("crowded", host="cdn", limit=0, code=403, times=None)
     result = run({**ONE, "retry": {"attempts": 2, "maxWait": "1s"}}, timeout=90)
     failed(result, 32, "ServerError", "403")
+
+
+def test_a_refused_stream_of_a_server_without_ranges_is_taken_up_again(run, hub, complete):
+    """It had brought nothing when there were fewer connections: handed back, and no lane would have it."""
+    repo = hub.model("acme/tiny", {f"w{n}.bin": xet(3 * MIB) for n in range(2)})
+    hub.fault("ignore-range", host="cdn", times=None)
+    hub.throttle(MIB, host="cdn")
+    refusal = hub.fault("status", host="cdn", file="w1.bin", code=503, headers={"Retry-After": "2"}, after=1)
+    settings = {"concurrency": {"connections": 2, "threads": 1, "partSize": "1MiB"}}
+    complete(run({**ONE, **settings}, timeout=60), repo)
+    assert refusal.hits == 1
