@@ -231,8 +231,8 @@ bool pace_tick(struct pace *pace, uint64_t now_ms, struct pace_counts counts, un
         pace->refused_at_ms = now_ms;
     }
     if (pace->phase == PACE_FIXED) {
-        pace->target = pace->cap;
-        pace->why = "refused long ago";
+        if (pace->target != pace->cap)
+            begin_level(pace, pace->cap, now_ms, "refused long ago");
         return pace->target != before;
     }
     if (active < pace->target / 2 + 1) { /* the end of the work, or a wait: nothing to learn */

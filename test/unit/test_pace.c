@@ -221,7 +221,12 @@ static void a_number_the_user_named_is_kept(void)
     pass(&w, 60000);
     CHECK(w.pace.target == 60);
     CHECK(pace_refused(&w.pace, w.now_ms, 10));
+    CHECK(w.pace.target == 30 && w.pace.ceiling == 30);
+    pass(&w, 59000);
     CHECK(w.pace.target == 30);
+    pass(&w, 2000);
+    CHECK(w.pace.target == 31);
+    CHECK(w.pace.ceiling >= 31); /* or the new one would end as soon as it begins */
 }
 
 int main(void)
