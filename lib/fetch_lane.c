@@ -138,10 +138,12 @@ static void lost_url(void *owner, struct str url)
     queue_forget_url(p->lane->queue, p->part.file, url);
 }
 
-static int check_length(const struct lane_part *p, const struct http_reply *reply, struct err *err)
+/* otherwise: what it is called if the length is another and nothing says why. */
+static int check_length(const struct http_reply *reply, uint64_t want, enum err_kind otherwise,
+                        struct err *err)
 {
     struct str text = http_reply_header(reply, STR("content-length"));
-    uint64_t   length, want = p->asked_end - received(p);
+    uint64_t   length;
 
     if (!text.p) /* chunked, or a mirror that does not know; the end is checked by counting */
         return 0;
@@ -149,14 +151,28 @@ static int check_length(const struct lane_part *p, const struct http_reply *repl
         return err_set(err, ERR_BAD_ANSWER, "its Content-Length is not a number");
     if (length == want)
         return 0;
-    if (hub_is_html(reply, (struct str){"", 0}))
+    if (hub_is_html(reply, STR("")))
         return err_set(err, ERR_PROXY,
                        "an HTML page of %" PRIu64 " bytes came where a file of %" PRIu64
                        " bytes should be",
                        length, want);
-    return err_set(err, ERR_INTEGRITY,
+    return err_set(err, otherwise,
                    "the server has %" PRIu64 " bytes where the listing promises %" PRIu64, length,
                    want);
+}
+
+/* Who ignores Range sends the whole file. Any other 200 is a word of somebody in between, or of a
+ * server in trouble: what is there of the file stays, and the range is asked for again. */
+static int check_whole(const struct lane_part *p, const struct http_reply *reply, struct err *err)
+{
+    const struct plan_file *file = p->part.file->plan;
+
+    if (!http_reply_header(reply, STR("content-length")).p && hub_is_html(reply, STR("")) &&
+        !str_has_suffix(file->path, STR(".html")))
+        return err_set(err, ERR_PROXY,
+                       "an HTML page came where a file of %" PRIu64 " bytes should be",
+                       file->size_bytes);
+    return check_length(reply, file->size_bytes, ERR_BAD_ANSWER, err);
 }
 
 static int check_range(struct lane_part *p, const struct http_reply *reply, struct err *err)
@@ -165,6 +181,8 @@ static int check_range(struct lane_part *p, const struct http_reply *reply, stru
     uint64_t     total, size = p->part.file->plan->size_bytes;
 
     if (reply->status == 200) {
+        if (check_whole(p, reply, err))
+            return -1;
         queue_restart_in_one_piece(p->lane->queue, p->part.file);
         return err_set(err, ERR_BAD_ANSWER, "the server ignores Range requests");
     }
@@ -208,7 +226,8 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
         return -1;
     if (p->in_full && reply->status != 200)
         return err_set(err, ERR_BAD_ANSWER, "status %ld where 200 was expected", reply->status);
-    if (check_length(p, reply, err))
+    if (check_length(reply, p->asked_end - received(p), p->in_full ? ERR_INTEGRITY : ERR_BAD_ANSWER,
+                     err))
         return -1;
     queue_prove(p->lane->queue, p->part.file);
     if (!p->small)

@@ -48,6 +48,22 @@ def test_a_server_that_ignores_ranges_and_breaks_off_is_given_up(run, hub, faile
     failed(result, 32, "BadAnswer", "w.bin", "begun anew")
 
 
+@pytest.mark.parametrize("kind, settings", [("html", {}), ("status", {"code": 200, "body": "one moment"}),
+                                            ("chunked", {}), ("wrong-length", {"by": 5})],
+                         ids=["page", "text", "page-without-length", "range-of-another-length"])
+def test_an_answer_that_is_not_the_file_costs_nothing_of_what_is_there(run, hub, complete, kind, settings):
+    """Any 200 to a range was taken for a server that ignores ranges, a range of another length for another file: both
+    began the file anew."""
+    repo = hub.model("acme/tiny", {"w.bin": xet(24 * MIB)})
+    late = {"host": "cdn", "range": f"bytes={20 * MIB}-*", "times": 1}
+    if kind == "chunked":
+        hub.fault("html", **late)
+    fault = hub.fault(kind, **late, **settings)
+    complete(run({**ONE, "concurrency": {"connections": 2, "partSize": "1MiB"}}), repo)
+    assert fault.hits == 1
+    assert hub.bytes_sent("w.bin", host="cdn") <= 25 * MIB
+
+
 def test_an_unclean_end_after_the_last_byte_is_no_failure(run, hub, complete):
     """The retry asked for a range without bytes, and the process aborted."""
     repo = hub.model("acme/tiny", {"w.bin": xet(3 * MIB)})
