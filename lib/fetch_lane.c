@@ -101,6 +101,7 @@ static bool wanted(void *owner, struct range *range)
     struct lane_part *p = owner;
     uint64_t          at = received(p);
 
+    atomic_store(&p->part.waits, false);
     p->asked_at_ms = now_ms_of(p);
     p->asked_end = end_of(p);
     if (p->asked_end <= at) /* taken over this moment; drop_stopped will see it */
@@ -270,6 +271,7 @@ static void on_retry(void *owner, const struct err *err, uint64_t wait_ms, bool 
     struct lane_part *p = owner;
 
     (void)wait_ms;
+    atomic_store(&p->part.waits, err->retry_after_ms != 0);
     if (is_refusal(p, err, at_hub))
         atomic_fetch_add(&p->lane->queue->refused, 1);
 }

@@ -58,6 +58,7 @@ struct part {
     uint64_t           begin;
     _Atomic uint64_t   end; /* written under the lock; falls when another takes over the rest */
     _Atomic uint64_t   received; /* the lane's: bytes before this have arrived */
+    _Atomic bool       waits;    /* the lane's: as long as the server asked it to */
     /* The queue's. */
     struct part *next;
     uint64_t     claimed; /* bytes before this are the part's for good: being written, or written */

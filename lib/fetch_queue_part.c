@@ -102,14 +102,15 @@ void queue_measured_gap(struct queue *q, uint64_t gap_ms)
 static void sample(struct part *p, uint64_t now_ms)
 {
     uint64_t at = atomic_load(&p->received), ms = now_ms - p->sampled_at_ms, rate;
+    bool     stood_still; /* by our doing: no fault of the other side */
 
     if (ms < SAMPLE_MS)
         return;
     rate = (at - p->sampled) * 1000 / ms;
-    if (at != p->sampled ||
-        ms > FROZEN_MS) /* this process stood still: no fault of the other side */
+    stood_still = ms > FROZEN_MS || atomic_load(&p->waits);
+    if (at != p->sampled || stood_still)
         p->heard_at_ms = now_ms;
-    if (ms <= FROZEN_MS)
+    if (!stood_still)
         p->rate_bytes_per_s = p->rate_bytes_per_s ? (p->rate_bytes_per_s + rate) / 2 : rate;
     p->sampled = at;
     p->sampled_at_ms = now_ms;
@@ -168,7 +169,7 @@ static uint64_t ready_in_ms(const struct queue *q, const struct part *p, uint64_
     uint64_t                 rate = rate_of(q, p, now_ms);
 
     if (f->state != FILE_ACTIVE || f->plan->size_bytes <= FETCH_SMALL_BYTES || at >= end ||
-        !f->place->is_proven ||
+        atomic_load(&p->waits) || !f->place->is_proven ||
         (p->begin == 0 && end == f->plan->size_bytes && !f->place->gives_ranges) ||
         f->place->failed || f->active->in_one_piece || f->active->must_restart)
         return 0;

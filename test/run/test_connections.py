@@ -6,9 +6,13 @@ MIB = 1 << 20
 ONE = {"repos": [{"id": "acme/tiny"}]}
 
 
+def begin_of(range):
+    return int((range or "bytes=0-").split("=")[1].split("-")[0])
+
+
 def ranges(hub, file):
     """(begin, bytes sent) of every answer to a GET of the file's content."""
-    return [(int((r.range or "bytes=0-").split("=")[1].split("-")[0]), r.sent)
+    return [(begin_of(r.range), r.sent)
             for r in hub.requests(file=file, host="cdn") if r.method == "GET"]
 
 
@@ -22,6 +26,17 @@ def test_what_a_silent_connection_does_not_bring_another_does(run, hub, volume, 
     assert begins[0] == 0 and 11 * MIB <= begins[1] <= 12 * MIB
     assert hub.bytes_sent("w.bin", host="cdn") <= 25 * MIB
     assert volume.status()["totals"]["retries"] == 0
+
+
+def test_no_other_connection_asks_while_the_server_wants_us_to_wait(virtual, hub, complete):
+    """After ten seconds an idle one took the bytes over and asked at once; after one already, a share of them."""
+    repo = hub.model("acme/tiny", {"w.bin": xet(24 * MIB)})
+    hub.fault("status", host="cdn", range=f"bytes={12 * MIB}-*", code=503, headers={"Retry-After": "40"}, times=1)
+    moments = []
+    hub.when(lambda _: moments.append(virtual.now()), host="cdn", range=lambda r: begin_of(r) >= 12 * MIB, times=None)
+    settings = {"concurrency": {"connections": 4, "partSize": "12MiB"}}
+    complete(virtual({**ONE, **settings}, timeout=90), repo)
+    assert moments[1] - moments[0] >= 40
 
 
 def test_the_last_part_is_shared_by_connections_that_have_nothing_left(run, hub, complete):
