@@ -208,6 +208,13 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
     return 0;
 }
 
+/* One part goes ahead in a place that has not answered yet. */
+static bool may_cut(const struct queue *q, const struct fetch_file *f)
+{
+    return !f->active->must_restart && !gives_up(q, f) &&
+           (f->active->parts_out == 0 || f->place->is_proven);
+}
+
 /* The next untaken piece of an open file at or after `from`. */
 static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, struct part *out)
 {
@@ -215,8 +222,7 @@ static bool cut_locked(struct queue *q, struct fetch_file *f, uint64_t from, str
     uint64_t             size = f->plan->size_bytes, max;
     struct range         gap;
 
-    if (a->must_restart || gives_up(q, f) || (a->parts_out && !f->place->is_proven) ||
-        !range_set_next_gap(&a->taken, (struct range){from, size}, &gap))
+    if (!may_cut(q, f) || !range_set_next_gap(&a->taken, (struct range){from, size}, &gap))
         return false;
     max = queue_part_bytes_locked(q, size - range_set_bytes(&a->taken));
     if (!a->in_one_piece && range_len(gap) > max + max / 4) /* no crumbs at the end */
@@ -240,7 +246,7 @@ static bool help_locked(struct queue *q, struct part *out)
         struct fetch_file *f = q->open[i];
         uint64_t           left;
 
-        if (!f->active || f->active->must_restart || gives_up(q, f))
+        if (!f->active || !may_cut(q, f))
             continue;
         left = f->plan->size_bytes - range_set_bytes(&f->active->taken);
         if (left > most) {

@@ -57,6 +57,21 @@ def test_a_server_that_stays_silent_is_given_up_all_the_same(run, hub, failed):
     failed(result, 30, "Stalled", "w.bin")
 
 
+def test_a_repo_that_does_not_answer_yet_keeps_no_connection_from_another(start, hub, until, complete):
+    """Its file had most left, so that all looked at it alone, and none could have a part of it."""
+    hub.model("acme/large", {"l.bin": xet(24 * MIB)})
+    repo = hub.model("acme/tiny", {"w.bin": xet(6 * MIB)})
+    silent = hub.gate(file="l.bin", before=True)
+    held = hub.gate(file="w.bin", host="cdn", range=f"bytes={MIB}-*")
+    running = start({"repos": [{"id": "acme/large"}, {"id": "acme/tiny"}],
+                     "concurrency": {"connections": 3, "threads": 1, "partSize": "1MiB"}})
+    assert silent.wait() and held.wait()
+    until(lambda: hub.count(file="w.bin", host="cdn") >= 4, seconds=8)  # before the held one counts as silent
+    silent.release()
+    held.release()
+    complete(running.wait(), repo)
+
+
 @pytest.mark.parametrize("code", [403, 429, 503])
 def test_storage_that_serves_one_connection_at_a_time_is_served_by_one(run, hub, complete, code):
     repo = hub.model("acme/tiny", {f"w{n}.bin": xet(6 * MIB) for n in range(4)})
