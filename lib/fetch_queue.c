@@ -185,19 +185,22 @@ static int open_file(struct queue *q, struct fetch_file *f, struct fetch_active 
     struct fetch_active *a = mem_alloc(sizeof(*a));
     struct store_file    sf = {f->plan->path, f->plan->size_bytes, f->plan->digest};
     char                *path;
+    int                  rc;
 
-    if (store_partial_open(f->place->store, &sf, &a->partial, err)) {
+    a->in_one_piece = f->in_one_piece;
+    rc = a->in_one_piece ? store_partial_begin(f->place->store, &sf, &a->partial, err)
+                         : store_partial_open(f->place->store, &sf, &a->partial, err);
+    if (rc) {
         free(a);
         return -1;
     }
-    a->in_one_piece = f->in_one_piece;
-    for (size_t i = 0; !a->in_one_piece && i < store_partial_done(a->partial)->count; i++) {
+    for (size_t i = 0; i < store_partial_done(a->partial)->count; i++) {
         range_set_add(&a->have, store_partial_done(a->partial)->item[i]);
         range_set_add(&a->taken, store_partial_done(a->partial)->item[i]);
     }
     a->begun_at_ms = a->synced_at_ms = clock_now_ms(&q->fetch->config.clock);
     a->begun_with_bytes = range_set_bytes(&a->have);
-    a->hash_is_resumed = !a->in_one_piece && store_partial_hash(a->partial, &a->hash);
+    a->hash_is_resumed = store_partial_hash(a->partial, &a->hash);
     if (!a->hash_is_resumed)
         digest_begin(&a->hash, f->plan->digest.kind, f->plan->size_bytes);
     path = mem_strndup(f->plan->path.p, f->plan->path.len);

@@ -130,8 +130,12 @@ int store_verify(struct store_repo *repo, const struct store_file *file,
 
 /* Opens the file's partial: our own, a dead instance's (taken over by rename), or a new one,
  * allocated to full size. `done` tells which ranges count. */
-int                     store_partial_open(struct store_repo *repo, const struct store_file *file,
-                                           struct store_partial **out, struct err *err);
+int store_partial_open(struct store_repo *repo, const struct store_file *file,
+                       struct store_partial **out, struct err *err);
+/* A new one in any case; a dead instance's of the same file is removed. Written over from the start,
+ * it would lie under a journal, and a hash, of other bytes. */
+int                     store_partial_begin(struct store_repo *repo, const struct store_file *file,
+                                            struct store_partial **out, struct err *err);
 const struct range_set *store_partial_done(const struct store_partial *p); /* as opened */
 /* The running sha256 an earlier process left, so that what it hashed need not be read again; call it
  * once, right after opening. False, and the run as before: hash from the start.

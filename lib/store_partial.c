@@ -109,8 +109,9 @@ lost:
     return 0;
 }
 
-/* Goes through what dead instances left of this file. Useless ones make room on the disk. */
-static int resume(struct store_partial *p, struct err *err)
+/* Goes through what dead instances left of this file. Useless ones make room on the disk; `anew`: all
+ * of them are. */
+static int resume(struct store_partial *p, bool anew, struct err *err)
 {
     struct store        *store = p->repo->store;
     struct name_set      living = {0};
@@ -131,7 +132,7 @@ static int resume(struct store_partial *p, struct err *err)
         pthread_mutex_unlock(&store->lock);
         if (!candidate)
             break;
-        if (!store_stale_load(store, p->place, &stale, &p->file, &p->content, &allocated))
+        if (anew || !store_stale_load(store, p->place, &stale, &p->file, &p->content, &allocated))
             delete_files(p->place, stale.stem);
         else if (!take_over(p, &stale))
             journal_view_release(&p->content);
@@ -158,8 +159,8 @@ static int create(struct store_partial *p, struct err *err)
     return 0;
 }
 
-int store_partial_open(struct store_repo *repo, const struct store_file *file,
-                       struct store_partial **out, struct err *err)
+static int open_partial(struct store_repo *repo, const struct store_file *file, bool anew,
+                        struct store_partial **out, struct err *err)
 {
     struct store         *store = repo->store;
     struct store_partial *p;
@@ -181,7 +182,7 @@ int store_partial_open(struct store_repo *repo, const struct store_file *file,
     store_stale_list(p->place);
     register_partial(store, p);
     pthread_mutex_unlock(&store->lock);
-    if (resume(p, err) || (p->fd < 0 && create(p, err)))
+    if (resume(p, anew, err) || (p->fd < 0 && create(p, err)))
         goto fail;
     *out = p;
     return 0;
@@ -189,6 +190,18 @@ fail:
     err_wrap(err, "partial of %.*s", STR_ARG(file->path));
     release_partial(p, false);
     return -1;
+}
+
+int store_partial_open(struct store_repo *repo, const struct store_file *file,
+                       struct store_partial **out, struct err *err)
+{
+    return open_partial(repo, file, false, out, err);
+}
+
+int store_partial_begin(struct store_repo *repo, const struct store_file *file,
+                        struct store_partial **out, struct err *err)
+{
+    return open_partial(repo, file, true, out, err);
 }
 
 bool store_partial_hash(struct store_partial *p, struct digest_run *run)

@@ -263,6 +263,28 @@ def test_wrong_bytes_after_a_noted_hash_are_fetched_anew(run, hub, volume, noted
     assert volume.files("acme/tiny") == content_of(repo)
 
 
+def test_a_noted_hash_does_not_vouch_for_what_was_written_over_its_bytes(run, start, hub, volume, until, noted):
+    """Two dead runs left partials. The server ignored ranges: the first was thrown away, the second written over from
+    the start, and the next run believed its hash."""
+    repo = large(hub, 64 * MIB)
+    noted(spec())
+    for path in (volume / ".hf-init/partials").iterdir():
+        digest, _, kind = path.name.split(".")
+        shutil.copy2(path, path.with_name(f"{digest}.{'0' * 16}.{kind}"))
+    hub.fault("ignore-range", host="cdn", times=None)
+    hub.fault("flip", file="model.safetensors", host="cdn", file_at=1000, times=None)
+    hub.throttle(6 * MIB, host="cdn")
+    running = start(spec())
+    until(lambda: hub.requests(file="model.safetensors", host="cdn", range=False, sent=lambda n: n > 3 * MIB))
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 143
+    assert hub.left()
+    hub.reset()
+    result = run(spec())
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
 def zeros(folder, partial, journal):
     partial.write_bytes(b"\0" * partial.stat().st_size)
 

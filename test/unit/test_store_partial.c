@@ -499,6 +499,31 @@ static void a_closed_one_is_resumed_in_the_same_process(void)
     store_free(store);
 }
 
+/* Else bytes written from 0 on would lie under a journal, and a hash, of other bytes. */
+static void what_begins_anew_takes_over_nothing(void)
+{
+    struct life           life = {.parts_marked = 15};
+    struct store_options  options = volume_options();
+    struct store         *store;
+    struct store_repo    *repo;
+    struct store_partial *p;
+    struct store_file     file = big_file("model.bin");
+
+    volume_new();
+    CHECK(in_child(live, &life) == 0);
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    CHECK(store_partial_begin(repo, &file, &p, &err) == 0);
+    CHECK_U64(range_set_bytes(store_partial_done(p)), 0);
+    CHECK(count_names(".hf-init/partials") == 1); /* and the disk is not needed twice */
+    CHECK(store_partial_write(p, data, PART, 0, &err) == 0);
+    CHECK(store_partial_mark(p, (struct range){0, PART}, &err) == 0);
+    store_partial_close(p);
+    CHECK_U64(look_at(repo, &file).have_bytes, PART);
+    store_repo_close(repo);
+    store_free(store);
+}
+
 static void sweeping_takes_what_nobody_can_want(void)
 {
     static const char *const stray[] = {
@@ -739,6 +764,7 @@ int main(void)
     a_living_ones_partial_is_left_alone();
     who_wakes_up_too_late_stops();
     a_closed_one_is_resumed_in_the_same_process();
+    what_begins_anew_takes_over_nothing();
     sweeping_takes_what_nobody_can_want();
     many_threads_write_one_partial();
     many_threads_publish_small_files(false);
