@@ -73,8 +73,9 @@ static void adopt(struct hashing *hashing, struct plan_file *f)
     struct hasher    *h = hashing->h;
     struct store_file file = snapshot_store_file(f);
     struct err        err;
-    int rc = store_adopt(h->s->repo[f->repo].store, &file, h->s->spec->verify == SPEC_VERIFY_ALWAYS,
-                         on_hashed, hashing, &err);
+    int               rc = store_adopt(h->s->repo[f->repo].store, &file,
+                                       h->s->config.rehash || h->s->spec->verify == SPEC_VERIFY_ALWAYS, on_hashed,
+                                       hashing, &err);
 
     f->have_bytes = 0;
     f->state = rc == 1 ? PLAN_PRESENT : PLAN_FETCH;

@@ -20,6 +20,15 @@ static void final_path(struct store_repo *repo, const struct store_file *file, s
     buf_add_str(path, file->path);
 }
 
+/* What is proven to be something else is not believed by its size, and need not be hashed. A file that
+ * went from git to LFS has a digest of another kind, which says nothing about this one. */
+static bool is_another(const struct inventory_entry *entry, const struct stat *st,
+                       const struct digest *want)
+{
+    return entry && entry->digest.kind == want->kind && !digest_equal(&entry->digest, want) &&
+           inventory_proves(entry, st, &entry->digest);
+}
+
 static int look(struct store_repo *repo, const struct store_file *file, enum store_state *state,
                 struct err *err)
 {
@@ -42,7 +51,7 @@ static int look(struct store_repo *repo, const struct store_file *file, enum sto
     if (inventory_proves(entry, &st, &file->digest)) {
         entry->seen = true;
         *state = STORE_PRESENT;
-    } else if ((uint64_t)st.st_size == file->size_bytes) {
+    } else if ((uint64_t)st.st_size == file->size_bytes && !is_another(entry, &st, &file->digest)) {
         *state = STORE_UNVERIFIED;
     }
     return 0;

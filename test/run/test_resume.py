@@ -515,6 +515,22 @@ def test_a_moved_branch_fetches_what_changed_and_the_old_file_serves_until_then(
     assert volume.marker()["repos"][0]["commit"] == repo.head().sha
 
 
+@pytest.mark.parametrize("verify", ["always", "size"])
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_new_bytes_of_the_same_size_are_fetched_and_planned_without_a_look_at_the_old(run, hub, volume, layout, verify):
+    """The old ones are known to be something else, whatever is believed of files that others put there."""
+    repo = small(hub)
+    whole = {**spec(), "layout": layout, "verify": verify}
+    assert run(whole).code == 0
+    repo.push({"w.bin": lfs(bytes(300_000))})
+    plan = run(whole, "--json", command="plan")
+    assert plan.code == 0 and json.loads(plan.stdout)["totals"]["bytesToFetch"] == 300_000, plan
+    result = run(whole)
+    assert result.code == 0 and "does not match its hash" not in result.stderr, result
+    place = "acme/tiny" if layout == "dir" else "models--acme--tiny/snapshots/" + repo.head().sha
+    assert volume.files(place) == content_of(repo)
+
+
 def test_a_failed_update_leaves_the_old_files_and_no_marker(run, hub, volume):
     repo = small(hub)
     before = content_of(repo)

@@ -76,6 +76,15 @@ def test_repair_fetches_what_is_wrong_and_nothing_else(run, hub, volume, filled,
         assert volume.files("acme/tiny") == content_of(repo)
 
 
+def test_repair_hashes_whatever_the_spec_says_of_verifying(run, hub, volume):
+    repo, spec = hub.model("acme/tiny", FILES), {**ONE, "verify": "size"}
+    assert run(spec).code == 0
+    damage(place(volume, repo, "dir", "w.bin"), keep_time=False)
+    assert run(spec, command="verify").code == 40
+    assert run(spec, "--repair", command="verify").code == 0
+    assert run(spec, command="verify").code == 0 and volume.files("acme/tiny") == content_of(repo)
+
+
 def test_repair_stays_at_the_commit_that_was_there(run, hub, volume, filled):
     repo, spec, layout = filled
     first = repo.head("main").sha
