@@ -12,7 +12,8 @@ struct wish {
     char        repo[512];         /* [datasets/|spaces/]ORG/NAME[@REVISION] */
     const char *file;              /* the single one, whose path is wanted; NULL: the folder's */
     char       *files;             /* owned; names, a line each */
-    char       *include, *exclude; /* owned; patterns, a line each */
+    char       *include, *exclude; /* owned; patterns, a line each; folders are patterns, too */
+    bool        has_patterns;      /* --include or --exclude was said */
     bool        is_local;
 };
 
@@ -51,7 +52,7 @@ static int take_words(struct wish *wish, const struct args *args, hfinit_error *
         const char *word = file ? file : args->word[i];
         bool        is_folder = word[0] && word[strlen(word) - 1] == '/';
 
-        if (is_folder && (wish->include || wish->exclude))
+        if (is_folder && wish->has_patterns)
             return misuse(error, "%s cannot be combined with --include or --exclude", word);
         add_line(is_folder ? &wish->include : &wish->files, word, is_folder ? "**" : "");
         folders += is_folder;
@@ -101,6 +102,7 @@ static int take_options(struct app *app, struct wish *wish, hfinit_error *error)
             args->setting[kept++] = s;
     }
     args->setting_count = kept;
+    wish->has_patterns = wish->include || wish->exclude;
     if (local && cache)
         return misuse(error, "--local-dir and --cache-dir: %s", "only one can be the place");
     wish->is_local = local != NULL;
@@ -115,7 +117,7 @@ static int settle(struct app *app, struct wish *wish, hfinit_error *error)
 {
     if (take_options(app, wish, error) || take_words(wish, app->args, error))
         return -1;
-    if (wish->files && (wish->include || wish->exclude)) {
+    if (wish->files && wish->has_patterns) {
         console_say(app->console, "--include and --exclude are ignored: files are named");
         free(wish->include);
         free(wish->exclude);

@@ -65,6 +65,9 @@ def test_local_dir_has_plain_files(download, repo, tmp_path):
     (["--include", "*.json", "--include", "*.bin", "--exclude", "tok*"], ["config.json", "w.bin"]),
     (["--exclude", "sub/*", "--exclude=*.bin"], ["config.json", "tokenizer.json"]),
     (["sub/"], ["sub/a.txt", "sub/deep/b.txt"]),
+    (["sub/", "config.json"], ["config.json", "sub/a.txt", "sub/deep/b.txt"]),
+    (["config.json", "sub/deep/"], ["config.json", "sub/deep/b.txt"]),
+    (["sub/deep/", "no/", "sub/"], ["sub/a.txt", "sub/deep/b.txt"]),
     (["config.json", "sub/a.txt"], ["config.json", "sub/a.txt"]),
     (["config.json", "w.bin", "--include", "tok*"], ["config.json", "w.bin"]),   # names win, as there
 ], ids=" ".join)
