@@ -238,6 +238,16 @@ static bool is_about_this_disk(const hfinit_error *error)
            strcmp(error->reason, "QuotaExceeded") == 0;
 }
 
+/* One that does not fit is shown all the same, and so is a repo that failed; but where nothing could be
+ * asked or looked at there is none. */
+static bool tells_something(const hfinit_plan *plan)
+{
+    for (size_t i = 0; i < plan->repo_count; i++)
+        if (plan->repo[i].failed)
+            return true;
+    return plan->files > 0;
+}
+
 int app_show_plan(struct app *app)
 {
     hfinit_error error = {0};
@@ -253,7 +263,7 @@ int app_show_plan(struct app *app)
             rc = 0;
         if (rc == 0)
             plan_print_k8s(&plan);
-    } else if (rc == 0 || plan.repo_count) { /* a plan that does not fit is shown all the same */
+    } else if (rc == 0 || tells_something(&plan)) {
         if (format == JSON)
             print_json(&plan);
         else

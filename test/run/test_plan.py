@@ -121,3 +121,12 @@ def test_slips_are_exit_2_before_anybody_is_asked(run, hub, args, text):
     result = run(ONE, *args, command="plan")
     assert result.code == 2 and text in result.stderr and hub.count() == 0
     assert "has no --format" in run(ONE, "--format", "json").stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--json"]])
+def test_where_nothing_can_be_asked_there_is_no_plan(run, hub, volume, args):
+    """Not one that says that nothing is to be fetched."""
+    hub.model("acme/tiny", {"config.json": "{}"})
+    volume.path.write_text("a file")
+    result = run(ONE, *args, command="plan")
+    assert result.code not in (0, 2) and result.stdout == "" and str(volume.path) in result.stderr, result
