@@ -42,7 +42,7 @@ static void idle(hfinit *h, uint64_t until_ms)
     while (!is_stopped(h) && (now_ms = clock_now_ms(&h->clock)) < until_ms) {
         uint64_t left_ms = until_ms - now_ms;
 
-        if (metrics_listens(h->metrics))
+        if (h->metrics)
             metrics_show_ready(h->metrics, hfinit_has_marker(h));
         poll(&p, 1, left_ms < IDLE_MS ? (int)left_ms : IDLE_MS);
     }

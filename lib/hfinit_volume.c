@@ -89,6 +89,12 @@ static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error 
     if (error)
         *error =
             (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)), .reason = "None"};
+    /* Another spec may have other files there since. A share alone has no marker. */
+    if (error && error->exit_code == 0 && h->spec.shard_count <= 1 && !hfinit_has_marker(h)) {
+        error->exit_code = REPORT_NOT_YET;
+        snprintf(error->message, sizeof(error->message),
+                 "its marker is gone: the volume has changed since");
+    }
     *text = buf_take(for_people ? &rendered : &json);
     buf_release(&json);
     buf_release(&rendered);

@@ -212,11 +212,6 @@ void metrics_count_look(struct metrics *m, enum metrics_look result)
     show_page(m, m->is_ready, m->phase);
 }
 
-bool metrics_listens(const struct metrics *m)
-{
-    return m && m->serve;
-}
-
 bool metrics_wants_push(const struct metrics *m)
 {
     return m && m->config.spec->metrics_push.len;

@@ -34,7 +34,6 @@ void metrics_show_ready(struct metrics *m, bool is_ready);
 enum metrics_look { METRICS_UNCHANGED, METRICS_CHANGED, METRICS_FAILED };
 void metrics_count_look(struct metrics *m, enum metrics_look result);
 
-bool metrics_listens(const struct metrics *m);
 bool metrics_wants_push(const struct metrics *m);
 /* Puts the page that is shown to the Pushgateway. Takes at most limit_ms, and ends early once *stop is
  * set (NULL: never). */

@@ -41,6 +41,7 @@ void report_status(const struct report_run *run, const struct progress_view *vie
 /* A status document for people: a few lines, read over a slow `kubectl exec`. -1 with
  * ERR_BAD_ANSWER if it is no status document. */
 int report_status_text(struct str json, int64_t now_wall_ms, struct buf *out, struct err *err);
+enum { REPORT_NOT_YET = 3 };
 /* 0 complete, 3 not yet (also for anything unreadable), else the exit code of the failure. */
 int report_status_exit_code(struct str json);
 

@@ -230,14 +230,13 @@ int report_status_text(struct str json, int64_t now_wall_ms, struct buf *out, st
 
 int report_status_exit_code(struct str json)
 {
-    enum { NOT_YET = 3 };
     struct json *root = NULL;
     struct err   ignored;
     uint64_t     code = 0;
-    int          answer = NOT_YET;
+    int          answer = REPORT_NOT_YET;
 
     if (json_parse(json, &root, &ignored))
-        return NOT_YET;
+        return REPORT_NOT_YET;
     if (is_status(root) && phase_is(root, "complete"))
         answer = 0;
     else if (is_status(root) && is_over(root) &&

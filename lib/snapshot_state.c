@@ -138,6 +138,21 @@ static void show_metrics(struct snapshot *s, const struct err *err)
         metrics_show(s->config.metrics, &run, s->marker_is_there);
 }
 
+/* A look says nothing of itself; meanwhile others may take the marker away. */
+static void show_ready(struct snapshot *s)
+{
+    struct buf text = {0};
+    struct err ignored;
+
+    if (!s->is_quiet || !s->store || !s->config.metrics)
+        return;
+    metrics_show_ready(s->config.metrics,
+                       store_read_state(s->store, s->marker_name, MARKER_MAX, &text, &ignored) >
+                               0 &&
+                           report_marker_is_of(buf_view(&text), s->spec->digest));
+    buf_release(&text);
+}
+
 void snapshot_write_status(struct snapshot *s, const struct err *err)
 {
     struct buf text = {0};
@@ -148,6 +163,7 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
     look(s);
     s->status_at_ms = clock_now_ms(&s->config.clock);
     show_metrics(s, err);
+    show_ready(s);
     if (s->config.last)
         last_words_prepare(s->config.last, &s->report, &s->view,
                            has_status && !progress_phase_is_final(s->view.phase));

@@ -24,6 +24,8 @@ int command_status(struct app *app)
         fputs(text, stdout);
     else
         console_say(app->console, "no run of this spec has left a status on this volume yet");
+    if (error.message[0])
+        console_say(app->console, "%s", error.message);
     free(text);
     return error.exit_code;
 }

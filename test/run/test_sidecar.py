@@ -219,3 +219,24 @@ def test_a_marker_that_somebody_takes_away_shows(virtual, hub, volume, until):
     (volume / ".hf-init/default.complete.json").unlink()
     until(lambda: probe(address, "/readyz") == 503)
     stop(running)
+
+
+def test_who_waits_for_another_that_fetches_is_not_ready(start, hub, volume, until):
+    """It looked before the other one took the marker away."""
+    repo = tiny(hub)
+    address = own_address()
+    running = start({**ONE, "watch": "10s", "metrics": {"listen": address}})
+    until(lambda: is_complete(volume, running) and probe(address, "/readyz") == 200)
+    repo.push({"config.json": "[]", "w.bin": lfs(bytes(2 * MB))})
+    listing, weights = hub.gate(path="*/tree/*"), hub.gate(file="w.bin", host="cdn", at=MB)
+    other = start(ONE)
+    assert listing.wait()
+    looks = hub.count(path="*/revision/*")
+    until(lambda: hub.count(path="*/revision/*") > looks, seconds=30)
+    listing.release()
+    assert weights.wait() and volume.marker() is None
+    until(lambda: probe(address, "/readyz") == 503)
+    weights.release()
+    assert other.wait().code == 0
+    until(lambda: probe(address, "/readyz") == 200)
+    stop(running)

@@ -394,3 +394,13 @@ def test_a_spec_that_moves_a_shared_folder_takes_the_others_marker_away(run, hub
     assert volume.marker("two") and volume.marker("one") is None
     assert run(specs["one"]).code == 0
     assert volume.marker("one")["repos"][0]["commit"] == repo.head().sha and volume.marker("two")
+
+
+def test_the_status_of_a_spec_whose_marker_is_gone_is_not_complete(run, hub, volume):
+    repo = hub.model("acme/tiny", {"a.txt": "old"})
+    one, two = ({"name": name, "repos": [{"id": "acme/tiny", "path": "t"}]} for name in ("one", "two"))
+    assert run(one).code == 0 and run(one, command="status").code == 0
+    repo.push({"a.txt": "new"})
+    assert run(two).code == 0 and run(two, command="status").code == 0
+    result = run(one, command="status")
+    assert result.code == 3 and "its marker is gone" in result.stderr, result
