@@ -97,7 +97,10 @@ static int sink_body(void *owner, const void *data, size_t len, struct err *err)
     if (!t->accepted) {
         size_t room = ERROR_BODY_MAX - t->error_body.len;
         buf_add(&t->error_body, data, len < room ? len : room);
-        return 0;
+        if (len <= room)
+            return 0;
+        t->cut_short = true;
+        return err_set(err, ERR_BAD_ANSWER, "a refusal of more than %d bytes", ERROR_BODY_MAX);
     }
     if (t->ops->wanted) /* what is begun anew each time gets no further by breaking off later */
         t->new_bytes += len;
@@ -177,7 +180,7 @@ static int send_request(struct transfer *t, struct err *err)
     }
     t->sent_token = secret_is_set(&token);
     t->token_form = secret_form(&token);
-    t->accepted = false;
+    t->accepted = t->cut_short = false;
     note_life(t);
     t->sent_at_ms = t->heard_at_ms;
     say_waiting(t, NULL, 0);
@@ -410,6 +413,15 @@ static bool is_whole(const struct transfer *t, const struct http_result *res)
     return res->err.kind != ERR_INTEGRITY && t->ops->has_all && t->ops->has_all(t->owner);
 }
 
+/* It broke off, and what came does not settle it: the bytes of a file may all be there, and of a
+ * refusal or a redirect the head says enough. */
+static bool is_broken(const struct transfer *t, const struct http_result *res)
+{
+    if (!res->is_error || t->cut_short)
+        return false;
+    return !(is_whole(t, res) && is_success(res->reply.status));
+}
+
 /* A proxy or a mirror may repeat what it was sent. */
 static void hide_token(struct transfer_env *env, struct err *err)
 {
@@ -449,7 +461,7 @@ static void on_answer(struct transfer *t, struct http_result *res)
     note_duration(t, ctx.from_hub);
     if (ctx.from_hub)
         learn_limits(t, &res->reply);
-    if (res->is_error && !(is_whole(t, res) && is_success(res->reply.status))) {
+    if (is_broken(t, res)) {
         err = res->err;
         if (err.http_status == 0 && is_success(res->reply.status))
             err.http_status = res->reply.status;

@@ -85,6 +85,7 @@ struct transfer {
     uint64_t              sent_at_ms, heard_at_ms; /* of the attempt that runs */
     bool                  quiet_told;              /* its silence was logged */
     bool                  sent_token, accepted;
+    bool                  cut_short; /* a refusal or redirect, whose body was longer than we read */
     const char           *token_form; /* what may be shown of the token it sent */
     bool       failed_at_hub; /* the last failure came from the endpoint, not from storage */
     struct buf error_body;

@@ -129,6 +129,25 @@ def test_a_body_without_end_costs_no_more_than_the_file(start, hub, volume, fail
     assert on_disk(volume) < MB
 
 
+@pytest.mark.parametrize("framing", ["close", "chunked", "length"])
+def test_a_refusal_without_end_is_still_a_refusal(start, hub, failed, framing):
+    hub.model("acme/tiny", {"w.bin": lfs(100_000)})
+    hub.fault("status", path="*/resolve/*", code=404, headers={"X-Error-Code": "EntryNotFound"}, body="no", times=None)
+    endless = hub.fault("endless", path="*/resolve/*", framing=framing, times=None)
+    result, peak = watched(start(ONE))
+    failed(result, 12, "EntryNotFound", "w.bin")
+    assert endless.hits == 1 and peak < MEMORY
+
+
+@pytest.mark.parametrize("framing", ["close", "chunked", "length"])
+def test_a_redirect_without_end_is_followed(start, hub, complete, framing):
+    repo = hub.model("acme/tiny", {"w.bin": lfs(100_000)})
+    endless = hub.fault("endless", path="*/resolve/*", framing=framing, redirects=True, times=None)
+    result, peak = watched(start(ONE))
+    complete(result, repo)
+    assert endless.hits == 1 and peak < MEMORY
+
+
 HUGE = {"spaces": b'{"sha":"' + b"0" * 40 + b'"' + b" " * (70 * MB) + b"}",
         "values": b'{"sha":"' + b"0" * 40 + b'","x":[' + b"1," * 900_000 + b"1]}",
         "one string": b'{"sha":"' + b"0" * 40 + b'","x":"' + b"x" * (70 * MB) + b'"}',

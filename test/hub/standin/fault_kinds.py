@@ -323,9 +323,10 @@ def long(fault, request, reply, by=1):
 
 
 @kind("endless")
-def endless(fault, request, reply, framing="close"):
-    """A body without end; `framing`: close, chunked, or length (an absurd one is stated)."""
-    _has_body(request, reply)
+def endless(fault, request, reply, framing="close", redirects=False):
+    """A body without end; `framing`: close, chunked, or length (an absurd one is stated). `redirects`: theirs too."""
+    if not redirects or not reply.get("Location"):
+        _has_body(request, reply)
     reply.body, reply.framing = _Longer(reply.body, ENDLESS), framing
 
 
