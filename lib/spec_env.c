@@ -101,19 +101,27 @@ static int add_item(struct spec_draft *d, const struct spec_setting *setting, st
     return 0;
 }
 
+/* A blank value, as of a variable that a script or a template left unset, is refused where it would
+ * mean more than it says: no endpoint, hosts without limit. No pattern is a choice: --allow "". */
 static int take_list(struct spec_draft *d, const struct spec_setting *setting, struct str text,
                      bool is_single, void *base, const struct spec_place *place, bool adds)
 {
     bool       only_newlines = str_find_char(text, '\n', 0) >= 0;
     struct str item;
+    bool       is_blank = true;
 
     if (!adds)
         spec_list_clear(setting, base);
     if (is_single)
         return add_item(d, setting, text, base, place);
-    while (next_item(&text, only_newlines, &item))
+    while (next_item(&text, only_newlines, &item)) {
         if (add_item(d, setting, item, base, place))
             return -1;
+        is_blank = false;
+    }
+    if (is_blank && setting->type == SPEC_LIST)
+        return spec_fail(d, place, "%s: an empty list; leave it out for the default",
+                         setting->path);
     return 0;
 }
 

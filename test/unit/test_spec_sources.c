@@ -51,6 +51,26 @@ static void check_precedence(void)
     check_row(NULL);
 }
 
+static void check_blank_lists(void)
+{
+    struct fixture f;
+
+    check_row("a blank list");
+    fixture_refused(HEAD, ENV("HF_INIT_ENDPOINT=,"), NULL, "HF_INIT_ENDPOINT: endpoint: an empty");
+    fixture_refused(HEAD, ENV("HF_INIT_ENDPOINT= "), NULL, "HF_INIT_ENDPOINT: endpoint: an empty");
+    fixture_refused(HEAD, NULL, FLAGS("endpoint="), "--endpoint: endpoint: an empty list");
+    fixture_refused("allowedHosts: cdn\n" HEAD, ENV("HF_INIT_ALLOWED_HOSTS=\n"), NULL,
+                    "HF_INIT_ALLOWED_HOSTS: allowedHosts: an empty");
+    fixture_refused(HEAD, NULL, FLAGS("allowed-hosts="), "--allowed-hosts: allowedHosts: an empty");
+    fixture_refused(HEAD, NULL, FLAGS("files=a", "files=,"), "--files: files: an empty list");
+    check_row("a blank pattern");
+    if (fixture_ok(&f, HEAD, NULL, FLAGS("allow="))) {
+        CHECK(f.spec.repo[0].allow.is_set && f.spec.repo[0].allow.count == 0);
+        spec_release(&f.spec);
+    }
+    check_row(NULL);
+}
+
 static void check_flag_names(void)
 {
     static const char *const names[] = {"disk.reserve=1", "disk-reserve=1", "diskReserve=1",
@@ -593,6 +613,7 @@ static void check_units(void)
 int main(void)
 {
     check_precedence();
+    check_blank_lists();
     check_flag_names();
     check_other_systems();
     check_without_file();
