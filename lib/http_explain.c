@@ -49,6 +49,19 @@ static int explain_proxy(struct request *r, long connect_status)
     return err_hint(&r->err, "check HTTPS_PROXY, its user and password, and NO_PROXY");
 }
 
+/* libcurl refuses the URL of the proxy, and quotes all of it, password included (its lib/url.c). */
+static bool is_proxy_unusable(const struct request *r)
+{
+    return r->via_proxy && str_has_prefix(str_from(r->error_text), STR("Unsupported proxy"));
+}
+
+static int explain_unusable_proxy(struct request *r)
+{
+    err_set(&r->err, ERR_SPEC, "the proxy for %s has a URL that cannot be used",
+            buf_cstr(&r->host));
+    return err_hint(&r->err, "write HTTPS_PROXY and its like as http://USER:PASSWORD@HOST:PORT");
+}
+
 static int explain_connect(struct request *r, const char *detail)
 {
     const char *host = buf_cstr(&r->host);
@@ -87,6 +100,8 @@ int http_explain(struct request *r)
     const char *detail = r->error_text[0] ? r->error_text : curl_easy_strerror(r->code);
     long        connect_status = 0;
 
+    if (is_proxy_unusable(r))
+        return explain_unusable_proxy(r);
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     if (r->via_proxy && connect_status >= 300)
         return explain_proxy(r, connect_status);

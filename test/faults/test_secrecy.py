@@ -209,6 +209,19 @@ def test_however_it_ends(start, hub, silent, volume, tmp_path, until, ends, layo
     silent(result, hub)
 
 
+@pytest.mark.parametrize("url", ["htps://me:{}@proxy.test:3128", "tcp://me:{}@proxy.test:3128", "http://me:{}@[proxy.test",
+                                 "http://me:{}@proxy.test:99999"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_proxy_whose_url_cannot_be_used(run, silent, failed, url, tls):
+    with Hub(tls=tls) as hub:
+        tiny(hub)
+        result = run(spec(tls={"caFile": hub.ca_path if tls else ""}), hub=hub, HF_TOKEN=hub.token,
+                     HTTPS_PROXY=url.format(PASSWORD), HTTP_PROXY=url.format(PASSWORD))
+        failed(result, 2, "SpecInvalid", "proxy", "HTTPS_PROXY")
+        assert not [line for line in result.lines if "attempt" in line], "it was tried again"
+        silent(result, hub)
+
+
 @pytest.mark.skipif(SANITIZED, reason="the leak checker needs a process that can be looked at")
 def test_nobody_of_the_same_user_reads_environment_or_memory(start, hub, public):
     tiny(hub)
