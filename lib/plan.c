@@ -122,7 +122,7 @@ bool plan_selects(const struct spec_repo *repo, struct str path)
 {
     if (is_named(&repo->files, path))
         return true;
-    if (repo->files.count && !repo->allow.is_set && !repo->ignore.is_set)
+    if (repo->files.count && !repo->allow.is_set && repo->ignore.count == 0)
         return false;
     return pattern_selects(&repo->allow, &repo->ignore, path);
 }

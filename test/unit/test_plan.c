@@ -54,6 +54,11 @@ static void selections(void)
     CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE && plan.file_count == 1);
     plan_release(&plan);
 
+    check_row("an empty list of patterns is none");
+    repo.ignore = (struct pattern_list){.is_set = true};
+    CHECK(plan_one(&plan, &spec, list, 3) == ERR_NONE && plan.file_count == 1);
+    plan_release(&plan);
+
     check_row("a missing one is an error");
     CHECK(plan_one(&plan, &spec, list, 2) == ERR_ENTRY_NOT_FOUND && plan.file_count == 0);
     plan_release(&plan);
