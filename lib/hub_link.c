@@ -21,13 +21,15 @@ static bool is_public_hub(const struct url *url)
 
 /* Puts the endpoint in the place of the public Hub's origin, if the endpoint is another one. A
  * mirror that answers a request with the very same address at the Hub means what it says: there
- * the rewritten URL would be the one we just asked. */
+ * the rewritten URL would be the one we just asked. So does the Hub, once we have been sent there. */
 static void rewrite_to_endpoint(struct str endpoint, struct str asked, struct buf *url)
 {
-    struct url parsed, base;
+    struct url parsed, base, from;
     struct buf text = {0};
 
     if (!url_parse(buf_view(url), &parsed) || !url_parse(endpoint, &base))
+        return;
+    if (url_parse(asked, &from) && is_public_hub(&from))
         return;
     if (!is_public_hub(&parsed) || parsed.userinfo.len || url_same_origin(&parsed, &base))
         return;
@@ -143,7 +145,7 @@ int hub_read_next_page(const struct http_reply *reply, struct str endpoint, stru
         err_set(err, ERR_BAD_ANSWER, "the list of files: the next page has no usable URL");
         goto out;
     }
-    rewrite_to_endpoint(endpoint, (struct str){"", 0}, &found);
+    rewrite_to_endpoint(endpoint, url, &found);
     if (check_next_page(buf_view(&found), endpoint, url, err))
         goto out;
     buf_clear(next);
