@@ -324,15 +324,20 @@ static enum host_kind kind_of_ipv6(const unsigned char a[16])
     return (a[0] & 0xFE) == 0xFC ? HOST_PRIVATE : HOST_PUBLIC;
 }
 
+static bool is_below(struct str name, struct str domain)
+{
+    return name.len > domain.len &&
+           str_eq_nocase(str_sub(name, name.len - domain.len, name.len), domain);
+}
+
 static enum host_kind kind_of_name(struct str name)
 {
-    if (str_eq_nocase(name, STR("localhost")) ||
-        (name.len > 10 && str_eq_nocase(str_sub(name, name.len - 10, name.len), STR(".localhost"))))
+    if (str_eq_nocase(name, STR("localhost")) || is_below(name, STR(".localhost")))
         return HOST_LOCAL;
     if (str_eq_nocase(name, STR("metadata.google.internal")))
         return HOST_LOCAL;
-    if (str_find_char(name, '.', 0) < 0 || str_has_suffix(name, STR(".svc")) ||
-        str_has_suffix(name, STR(".cluster.local")))
+    if (str_find_char(name, '.', 0) < 0 || is_below(name, STR(".svc")) ||
+        is_below(name, STR(".cluster.local")))
         return HOST_PRIVATE; /* only a name of this network can look like that */
     return HOST_PUBLIC;
 }

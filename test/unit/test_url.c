@@ -295,6 +295,8 @@ static void kinds_of_hosts(void)
         {"http://hub/", "private"},
         {"http://hub.ns.svc/", "private"},
         {"http://hub.ns.svc.cluster.local./", "private"},
+        {"http://HUB.NS.SVC/", "private"},
+        {"http://hub.ns.svc.CLUSTER.Local./", "private"},
         {"http://172.32.0.1/", "public"},
         {"http://8.8.8.8/", "public"},
         {"http://100.128.0.1/", "public"},
