@@ -119,18 +119,24 @@ struct str spec_official_token_path(struct spec_draft *d, bool *is_guess)
     return value.p ? below(d, value, "token") : value;
 }
 
-/* Whole seconds; 0 means the default, as in Python. */
+/* Whole seconds; 0 means the default, as in Python, which knows no limit: more than ours is ours. */
 static int take_seconds(struct spec_draft *d, const char *name, const char *path)
 {
     struct str        value = spec_env(d, name);
     struct spec_place place = official(name);
-    uint64_t          seconds;
+    uint64_t          seconds, most;
+    size_t            count;
 
     if (!value.p)
         return 0;
     if (!str_to_u64(str_trim(value), &seconds))
         return spec_fail(d, &place, "not a whole number of seconds");
-    return seconds ? spec_set_path(d, path, str_trim(value), &place) : 0;
+    if (seconds == 0)
+        return 0;
+    most = spec_table(SPEC_OF_RUN, &count)[spec_row(SPEC_OF_RUN, path)].max / 1000;
+    seconds = seconds < most ? seconds : most;
+    value = str_from(arena_printf(d->arena, "%llu", (unsigned long long)seconds));
+    return spec_set_path(d, path, value, &place);
 }
 
 static int take_verbosity(struct spec_draft *d)

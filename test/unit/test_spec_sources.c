@@ -317,6 +317,15 @@ static void check_official(void)
         spec_release(&f.spec);
     }
     check_row(NULL);
+    check_row("longer than ours may be");
+    if (fixture_ok(&f, HEAD,
+                   ENV("HF_HUB_ETAG_TIMEOUT=86400", "HF_HUB_DOWNLOAD_TIMEOUT= 1000000000000"),
+                   NULL)) {
+        CHECK_U64(f.spec.connect_timeout_ms, 10 * 60 * 1000);
+        CHECK_U64(f.spec.stall_timeout_ms, 60 * 60 * 1000);
+        spec_release(&f.spec);
+    }
+    check_row(NULL);
     fixture_refused(HEAD, ENV("HF_HUB_ETAG_TIMEOUT=2.5"), NULL, "HF_HUB_ETAG_TIMEOUT: not a whole");
     fixture_refused(HEAD, ENV("HF_ENDPOINT=nonsense"), NULL, "HF_ENDPOINT: endpoint: \"nonsense\"");
 }
