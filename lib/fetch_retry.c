@@ -80,7 +80,7 @@ uint64_t gate_learn(struct gate *gate, enum gate_bucket bucket, const struct htt
 
     if (has_rate && rate.remaining == 0) {
         bucket_of_name(rate.bucket, &bucket);
-        wait_ms = rate.reset_ms + 1; /* the header counts whole seconds, rounded down */
+        wait_ms = rate.reset_ms + 1000; /* the header counts whole seconds, rounded down */
     }
     if (reply->status == 429 && wait_ms == 0 &&
         hub_read_retry_after(reply, clock_wall_ms(clock), &named_ms))
