@@ -44,6 +44,16 @@ static bool is_at_hub(const struct transfer *t)
            url_same_origin(&here, &endpoint);
 }
 
+static struct str token_origin(struct transfer_env *env)
+{
+    struct str origin;
+
+    pthread_mutex_lock(&env->token_lock);
+    origin = env->spec->token_origin;
+    pthread_mutex_unlock(&env->token_lock);
+    return origin;
+}
+
 static struct hub_context context_of(const struct transfer *t)
 {
     return (struct hub_context){
@@ -54,7 +64,7 @@ static struct hub_context context_of(const struct transfer *t)
         .revision = t->revision,
         .path = t->path,
         .sent_token = t->sent_token,
-        .token_origin = t->loop->env->spec->token_origin,
+        .token_origin = token_origin(t->loop->env),
         .token_form = t->sent_token ? str_from(t->token_form) : STR(""),
         .from_hub = is_at_hub(t),
     };

@@ -20,7 +20,7 @@
 /* What all loops of one fetch share. */
 struct transfer_env {
     struct spec    *spec;
-    pthread_mutex_t token_lock;    /* guards spec->token once several lanes run, and … */
+    pthread_mutex_t token_lock;    /* guards spec->token* once several lanes run, and … */
     unsigned        token_version; /* … how often it was found changed */
     struct gate     gate;
     /* The Hub's own host sends large bodies itself (a mirror): one HTTP/2 connection would be the

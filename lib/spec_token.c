@@ -42,6 +42,7 @@ static void wipe(struct buf *b)
 static int store(struct spec *spec, struct str raw, const char *origin, struct err *err)
 {
     struct buf token = {0};
+    struct str said;
     bool       is_same;
 
     if (clean(raw, origin, &token, err)) {
@@ -51,11 +52,11 @@ static int store(struct spec *spec, struct str raw, const char *origin, struct e
     is_same = secret_is_set(&spec->token) ? str_eq(secret_reveal(&spec->token), buf_view(&token))
                                           : token.len == 0;
     secret_release(&spec->token);
-    spec->token_origin = STR("");
-    if (token.len) {
+    if (token.len)
         secret_set(&spec->token, buf_view(&token));
-        spec->token_origin = str_from(arena_strdup(&spec->arena, str_from(origin)));
-    }
+    said = token.len ? str_from(origin) : STR("");
+    if (!str_eq(spec->token_origin, said)) /* the arena only grows */
+        spec->token_origin = str_from(arena_strdup(&spec->arena, said));
     wipe(&token);
     return is_same ? 0 : 1;
 }

@@ -447,12 +447,15 @@ static void check_rotation(void)
     snprintf(flag, sizeof(flag), "token-file=%s", path);
     write_file(path, "hf_one\n", 7);
     if (fixture_ok(&f, HEAD, NULL, FLAGS(flag))) {
+        const char *origin = f.spec.token_origin.p;
+
         CHECK_IS(secret_reveal(&f.spec.token), "hf_one");
         CHECK_IS(f.spec.token_origin, path);
         CHECK(spec_read_token(&f.spec, &f.err) == 0);
         write_file(path, "hf_two", 6);
         CHECK(spec_read_token(&f.spec, &f.err) == 1);
         CHECK_IS(secret_reveal(&f.spec.token), "hf_two");
+        CHECK(f.spec.token_origin.p == origin);
         write_file(path, "hf\0secret", 9);
         CHECK(spec_read_token(&f.spec, &f.err) == -1 && strstr(f.err.text, "secret") == NULL);
         spec_release(&f.spec);
