@@ -430,6 +430,18 @@ static void size_windows(struct store *store)
         store->early_bytes /= 2;
 }
 
+/* Recursive: without links a blob's reader gets a copy, which is published in turn. */
+static void init_naming(struct store *store)
+{
+    pthread_mutexattr_t attr;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+    for (size_t i = 0; i < NAMING_LOCKS; i++)
+        pthread_mutex_init(&store->naming[i], &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 int store_new(const struct store_options *options, struct store **out, struct err *err)
 {
     struct store *store = mem_alloc(sizeof(*store));
@@ -438,6 +450,7 @@ int store_new(const struct store_options *options, struct store **out, struct er
     store->options = *options;
     store->target_fd = store->space_fd = -1;
     pthread_mutex_init(&store->lock, NULL);
+    init_naming(store);
     if (len == 0 || len >= sizeof(store->target)) {
         err_set(err, ERR_SPEC, "target: a folder of 1 to %zu bytes is needed",
                 sizeof(store->target) - 1);
@@ -474,6 +487,8 @@ void store_free(struct store *store)
     name_set_release(&store->repo_key);
     fs_close(&store->space_fd);
     fs_close(&store->target_fd);
+    for (size_t i = 0; i < NAMING_LOCKS; i++)
+        pthread_mutex_destroy(&store->naming[i]);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }

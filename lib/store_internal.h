@@ -42,6 +42,7 @@ struct store_place {
     struct store_place   *next;
 };
 
+enum { NAMING_LOCKS = 16 };
 enum lock_verdict { LOCKS_UNKNOWN, LOCKS_EXCLUDE, LOCKS_USELESS };
 
 struct store {
@@ -55,6 +56,8 @@ struct store {
     uint64_t             window_bytes; /* of write-back; a power of two */
     uint64_t             early_bytes;  /* unsynced bytes a network file system may have */
 
+    /* By digest, while a file gets its name: two revisions in a cache may both have fetched it. */
+    pthread_mutex_t       naming[NAMING_LOCKS];
     pthread_mutex_t       lock;     /* guards all below */
     struct store_place   *place;    /* owned list; the first is the target's */
     struct store_partial *open;     /* list of what is being written */

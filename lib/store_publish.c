@@ -30,10 +30,12 @@ static int check_free(struct store_repo *repo, const char *path, struct err *err
 int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
                         int from_dir, const char *name, struct err *err)
 {
-    struct buf  path = {0};
-    struct stat st;
-    int         rc = -1;
+    pthread_mutex_t *naming = &repo->store->naming[file->digest.byte[0] % NAMING_LOCKS];
+    struct buf       path = {0};
+    struct stat      st;
+    int              rc = -1;
 
+    pthread_mutex_lock(naming);
     repo->layout->final(repo, file, &path);
     fs_set_mode(fd, (mode_t)repo->store->options.file_mode);
     if (store_repo_make_parent(repo, buf_cstr(&path), err) ||
@@ -53,6 +55,7 @@ int store_publish_bytes(struct store_repo *repo, const struct store_file *file, 
         goto out;
     rc = 0;
 out:
+    pthread_mutex_unlock(naming);
     buf_release(&path);
     return rc;
 }
