@@ -262,11 +262,9 @@ static int look_for_all(struct snapshot *s, size_t i, struct err *err)
     if (snapshot_open_repo(s, i, err))
         return -1;
     for (size_t k = repo->first; k < repo->first + repo->count; k++) {
-        struct store_file file = snapshot_store_file(&s->plan.file[k]);
         struct store_view view;
 
-        if ((k % 64 == 0 && snapshot_tick(s, err)) ||
-            store_look(s->repo[i].store, &file, &view, err))
+        if (snapshot_look_at(s, k, &view, err))
             return -1;
         if (view.state != STORE_PRESENT && view.state != STORE_UNVERIFIED)
             return 0; /* whoever fetches it has the last word */

@@ -86,6 +86,9 @@ bool snapshot_failure(const struct snapshot *s, struct err *err);
 /* snapshot_look.c */
 int snapshot_make_plan(struct snapshot *s, struct err *err); /* all listed repos */
 int snapshot_look(struct snapshot *s, struct err *err);      /* fills the states of the plan */
+/* Of file k of the plan, whose repo is open. Ticks now and then: on a network volume a look takes
+ * milliseconds, and there may be 100,000 files. */
+int snapshot_look_at(struct snapshot *s, size_t k, struct store_view *view, struct err *err);
 /* Fails the repos with names that are one name to this volume. */
 int snapshot_check_twins(struct snapshot *s, struct err *err);
 int snapshot_check_space(struct snapshot *s, struct err *err);

@@ -21,10 +21,14 @@ int snapshot_make_plan(struct snapshot *s, struct err *err)
     return 0;
 }
 
-/* On a network volume a look takes milliseconds, and there may be 100,000 files. */
-static int tick_at(struct snapshot *s, size_t k, struct err *err)
+int snapshot_look_at(struct snapshot *s, size_t k, struct store_view *view, struct err *err)
 {
-    return k % 64 == 0 ? snapshot_tick(s, err) : 0;
+    const struct plan_file *f = &s->plan.file[k];
+    struct store_file       file = snapshot_store_file(f);
+
+    if (k % 64 == 0 && snapshot_tick(s, err))
+        return -1;
+    return store_look(s->repo[f->repo].store, &file, view, err);
 }
 
 int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
@@ -34,10 +38,9 @@ int snapshot_is_complete(struct snapshot *s, size_t i, struct err *err)
     if (repo->count == 0 || snapshot_open_repo(s, i, err))
         return repo->count == 0 ? 0 : -1;
     for (size_t k = repo->first; k < repo->first + repo->count; k++) {
-        struct store_file file = snapshot_store_file(&s->plan.file[k]);
         struct store_view view;
 
-        if (tick_at(s, k, err) || store_look(s->repo[i].store, &file, &view, err))
+        if (snapshot_look_at(s, k, &view, err))
             return -1;
         if (view.state != STORE_PRESENT)
             return 0;
@@ -53,10 +56,9 @@ static int look_at_repo(struct snapshot *s, size_t i, struct err *err)
         return -1;
     for (size_t k = repo->first; k < repo->first + repo->count; k++) {
         struct plan_file *f = &s->plan.file[k];
-        struct store_file file = snapshot_store_file(f);
         struct store_view view;
 
-        if (tick_at(s, k, err) || store_look(s->repo[i].store, &file, &view, err))
+        if (snapshot_look_at(s, k, &view, err))
             return -1;
         f->state = view.state == STORE_PRESENT      ? PLAN_PRESENT
                    : view.state == STORE_UNVERIFIED ? PLAN_UNKNOWN
