@@ -24,11 +24,12 @@ repos:
 The file is `--spec FILE`, `HF_INIT_SPEC`, or `/etc/hf-init/spec.yaml`; `-` is standard input; YAML or JSON. Each setting has
 three forms: the key in the file, a flag and a variable. A flag wins over a variable, that over the file, that over the
 official `HF_*` variables, those over the default. Flags and variables of a repo speak for every repo. Several values in one
-variable are separated by commas, spaces or newlines. An unknown key, flag or `HF_INIT_*` variable is an error that names the
-nearest known one; so are a duplicate key and a value out of range, with line and column. `hf-init validate -v` prints what
-came out, and where it came from.
+variable are separated by commas or spaces, or, if it has several lines, by these alone: a name may hold commas and spaces
+then. An unknown key, flag or `HF_INIT_*` variable is an error that names the nearest known one; so are a duplicate key and a
+value out of range, with line and column. `hf-init validate -v` prints what came out, and where it came from.
 
-Without a file, `HF_INIT_REPOS` or `--repos` is the list: `[models/|datasets/|spaces/]ORG/NAME[@REVISION]`.
+Without a file, `HF_INIT_REPOS` or `--repos` is the list, between commas, spaces or newlines:
+`[models/|datasets/|spaces/]ORG/NAME[@REVISION]`.
 `HF_INIT_SPEC_YAML` holds a whole file.
 """
 KINDS = {

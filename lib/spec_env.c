@@ -140,6 +140,8 @@ static int take_value(struct spec_draft *d, enum spec_scope scope, size_t row,
     char               where[SPEC_PLACE_TEXT];
 
     if (is_list(setting)) {
+        if (place->layer == SPEC_FROM_VARIABLE) /* a block scalar of a manifest ends in a newline */
+            text = str_trim(text);
         if (take_list(d, setting, text, is_single, base, place, slot->layer == place->layer))
             return -1;
     } else if (spec_value_set(d->arena, setting, &value, base, d->err)) {

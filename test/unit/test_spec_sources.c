@@ -71,6 +71,37 @@ static void check_blank_lists(void)
     check_row(NULL);
 }
 
+/* `value: |` and `value: >` in a manifest end in a newline; download ends a name with one. */
+static void check_newlines(void)
+{
+    struct fixture f;
+
+    check_row("a newline at the end of a variable separates nothing");
+    if (fixture_ok(&f, "endpoint: https://file\n" HEAD,
+                   ENV("HF_INIT_ALLOW=*.json *.txt\n", "HF_INIT_IGNORE=\na,b\r\n",
+                       "HF_INIT_ENDPOINT=https://v1,https://v2\n"),
+                   NULL)) {
+        CHECK_U64(f.spec.repo[0].allow.count, 2);
+        CHECK_IS(f.spec.repo[0].allow.item[1], "*.txt");
+        CHECK_U64(f.spec.repo[0].ignore.count, 2);
+        CHECK_U64(f.spec.endpoint.count, 2);
+        spec_release(&f.spec);
+    }
+    check_row("one in its middle does");
+    if (fixture_ok(&f, HEAD, ENV("HF_INIT_FILES=a b, c.txt\nd.txt\n"), NULL)) {
+        CHECK_U64(f.spec.repo[0].files.count, 2);
+        CHECK_IS(f.spec.repo[0].files.item[0], "a b, c.txt");
+        spec_release(&f.spec);
+    }
+    check_row("one at the end of a flag does");
+    if (fixture_ok(&f, HEAD, NULL, FLAGS("files=a b.txt\n"))) {
+        CHECK_U64(f.spec.repo[0].files.count, 1);
+        CHECK_IS(f.spec.repo[0].files.item[0], "a b.txt");
+        spec_release(&f.spec);
+    }
+    check_row(NULL);
+}
+
 static void check_flag_names(void)
 {
     static const char *const names[] = {"disk.reserve=1", "disk-reserve=1", "diskReserve=1",
@@ -626,6 +657,7 @@ int main(void)
 {
     check_precedence();
     check_blank_lists();
+    check_newlines();
     check_flag_names();
     check_other_systems();
     check_without_file();
