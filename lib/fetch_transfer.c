@@ -300,13 +300,19 @@ static bool may_reread_token(struct transfer *t, const struct err *err)
     return changed;
 }
 
-static bool may_change_endpoint(const struct transfer *t, enum err_kind kind)
+/* Would another endpoint be worth asking? */
+static bool has_next_endpoint(const struct transfer *t, enum err_kind kind)
 {
-    if (t->stay_on_endpoint || t->endpoint + 1 >= t->loop->env->spec->endpoint.count)
+    if (t->endpoint + 1 >= t->loop->env->spec->endpoint.count)
         return false;
     return kind != ERR_DISK_FULL && kind != ERR_QUOTA && kind != ERR_IO && kind != ERR_READ_ONLY &&
            kind != ERR_PERMISSION && kind != ERR_TOO_LARGE && kind != ERR_LOCKED &&
            kind != ERR_INTERNAL;
+}
+
+static bool may_change_endpoint(const struct transfer *t, enum err_kind kind)
+{
+    return !t->stay_on_endpoint && has_next_endpoint(t, kind);
 }
 
 static void log_retry(const struct transfer *t, const struct err *err, const char *what,
@@ -354,7 +360,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         return;
     }
     t->failures++;
-    if (may_change_endpoint(t, err->kind) && policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
+    if (has_next_endpoint(t, err->kind) && policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
         policy.attempts = FAILURES_BEFORE_NEXT_ENDPOINT;
     verdict = retry_decide(&policy, err, t->failures, &env->clock);
     if (verdict.again) {

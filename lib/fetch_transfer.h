@@ -67,7 +67,7 @@ struct transfer {
     bool             is_bulk; /* many bytes: over HTTP/1.1, unless the Hub only redirects */
     bool             accept_gzip;
     size_t           endpoint;         /* first one to ask */
-    bool             stay_on_endpoint; /* never goes on to the next one */
+    bool             stay_on_endpoint; /* the owner goes on to the next one, with all of it */
     uint64_t         timeout_ms;       /* of one attempt; 0 none */
 
     /* The loop's. */

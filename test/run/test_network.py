@@ -262,6 +262,18 @@ def test_behind_a_dead_mirror_there_is_the_hub(run, hub, complete, url):
     complete(run({**ONE, "endpoint": [url.format(port=closed_port()), hub.endpoint]}), repo)
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_commit_waits_no_longer_for_a_bad_mirror_than_a_branch(run, hub, complete, pinned):
+    """A listing stays with its endpoint: of a pinned commit it took all attempts, minutes of pauses, to leave it."""
+    repo = tiny(hub)
+    revision = repo.head().sha if pinned else "main"
+    with hub.mirror() as mirror:
+        mirror.fault("status", code=503, times=None)
+        result = run({"repos": [{**TINY, "revision": revision}], "endpoint": [mirror.endpoint, hub.endpoint]})
+        complete(result, repo)
+        assert mirror.count() == 3
+
+
 def test_a_token_that_the_mirror_was_shown_stays_off_its_cdn(run, hub, complete):
     repo = tiny(hub, private=True)
     with hub.mirror() as mirror:
