@@ -162,18 +162,22 @@ static int check_length(const struct http_reply *reply, uint64_t want, enum err_
                    want);
 }
 
-/* Who ignores Range sends the whole file. Any other 200 is a word of somebody in between, or of a
- * server in trouble: what is there of the file stays, and the range is asked for again. */
-static int check_whole(const struct lane_part *p, const struct http_reply *reply, struct err *err)
+static bool has_ending(struct str path, struct str ending)
+{
+    return path.len >= ending.len &&
+           str_eq_nocase(str_sub(path, path.len - ending.len, path.len), ending);
+}
+
+/* A page that does not say how long it is shows by its type alone, unless the file is one. */
+static int check_page(const struct lane_part *p, const struct http_reply *reply, struct err *err)
 {
     const struct plan_file *file = p->part.file->plan;
 
-    if (!http_reply_header(reply, STR("content-length")).p && hub_is_html(reply, STR("")) &&
-        !str_has_suffix(file->path, STR(".html")))
-        return err_set(err, ERR_PROXY,
-                       "an HTML page came where a file of %" PRIu64 " bytes should be",
-                       file->size_bytes);
-    return check_length(reply, file->size_bytes, ERR_BAD_ANSWER, err);
+    if (http_reply_header(reply, STR("content-length")).p || !hub_is_html(reply, STR("")) ||
+        has_ending(file->path, STR("html")) || has_ending(file->path, STR(".htm")))
+        return 0;
+    return err_set(err, ERR_PROXY, "an HTML page came where a file of %" PRIu64 " bytes should be",
+                   file->size_bytes);
 }
 
 static int check_range(struct lane_part *p, const struct http_reply *reply, struct err *err)
@@ -181,8 +185,10 @@ static int check_range(struct lane_part *p, const struct http_reply *reply, stru
     struct range r;
     uint64_t     total, size = p->part.file->plan->size_bytes;
 
+    /* Who ignores Range sends the whole file. Any other 200 is a word of somebody in between, or of a
+     * server in trouble: what is there of the file stays, and the range is asked for again. */
     if (reply->status == 200) {
-        if (check_whole(p, reply, err))
+        if (check_length(reply, size, ERR_BAD_ANSWER, err))
             return -1;
         queue_restart_in_one_piece(p->lane->queue, p->part.file);
         return err_set(err, ERR_BAD_ANSWER, "the server ignores Range requests");
@@ -223,6 +229,8 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
     if (reply->status == 206 ||
         str_eq_nocase(http_reply_header(reply, STR("accept-ranges")), STR("bytes")))
         queue_gives_ranges(p->lane->queue, p->part.file);
+    if (reply->status == 200 && check_page(p, reply, err))
+        return -1;
     if (!p->in_full && check_range(p, reply, err))
         return -1;
     if (p->in_full && reply->status != 200)

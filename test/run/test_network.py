@@ -745,6 +745,24 @@ def test_a_captive_portal_is_called_by_its_name(run, hub, failed, path, code):
     assert hub.count() <= 4
 
 
+@pytest.mark.parametrize("framing", ["chunked", "no-length"])
+@pytest.mark.parametrize("name, kind", [("config.json", git), ("w.bin", lfs)])
+def test_a_page_of_unknown_length_in_place_of_a_file_is_a_captive_portal_too(run, hub, volume, failed, framing, name, kind):
+    hub.model("acme/tiny", {name: kind(3000)})
+    hub.fault("html", file=name, status=200, times=None)
+    hub.fault(framing, file=name, status=200, times=None)
+    failed(run(IMPATIENT), 32, "ProxyInterference", name, "an HTML page")
+    assert volume.files() == {} and hub.count(file=name, status=200) == 2
+
+
+def test_a_file_that_is_a_page_may_come_as_one(run, hub, complete):
+    names = ["index.html", "OLD.HTM", "x.xhtml"]
+    repo = hub.model("acme/tiny", {name: "<!doctype html>" + name for name in names})
+    hub.fault("set-headers", path="*/resolve*", status=200, headers={"Content-Type": "text/html"}, times=None)
+    hub.fault("chunked", path="*/resolve*", status=200, times=None)
+    complete(run(ONE), repo)
+
+
 BAD_JSON = [("json-cut", {}), ("json-cut", {"at": 1}), ("json-text", {"text": ""}), ("json-text", {"text": "null"}),
             ("json-text", {"text": "{"}), ("json-text", {"text": '"sha"'}), ("json-text", {"text": "NaN"}),
             ("json-deep", {}), ("json-text", {"text": "\x00"}), ("bomb", {"size": 80 * MB})]
