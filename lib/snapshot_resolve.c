@@ -131,6 +131,29 @@ static int resolve_from_volume(struct snapshot *s, size_t i, struct err *err)
     return snapshot_list_from_volume(s, i, err);
 }
 
+/* The same where the Hub named a commit that it could not list then: with what was there before, the
+ * volume may be complete. Who repairs wants the commit that he named. */
+static int resolve_older_from_volume(struct snapshot *s, size_t i, struct err *err)
+{
+    struct repo_run *run = &s->repo[i];
+    char             named[sizeof(run->listing.commit)];
+    int              rc;
+
+    if (!has_commit(s, i) || repo_is_commit(s->spec->repo[i].revision) || s->config.stay_at_marker)
+        return 0;
+    memcpy(named, run->listing.commit, sizeof(named));
+    run->listing.commit[0] = '\0';
+    store_repo_close(run->store); /* it is of that commit */
+    run->store = NULL;
+    rc = resolve_from_volume(s, i, err);
+    if (rc > 0)
+        return rc;
+    memcpy(run->listing.commit, named, sizeof(named));
+    store_repo_close(run->store);
+    run->store = NULL;
+    return rc;
+}
+
 /* --- asking the Hub --- */
 
 static bool is_out_of_reach(enum err_kind kind)
@@ -144,8 +167,11 @@ static int fall_back(struct snapshot *s, size_t i, const struct err *why, struct
     struct repo_run *run = &s->repo[i];
     int              rc = 0;
 
-    if (is_out_of_reach(why->kind) && s->spec->on_unreachable == SPEC_USE_EXISTING)
+    if (is_out_of_reach(why->kind) && s->spec->on_unreachable == SPEC_USE_EXISTING) {
         rc = resolve_from_volume(s, i, err);
+        if (rc == 0)
+            rc = resolve_older_from_volume(s, i, err);
+    }
     if (rc < 0)
         return -1;
     if (rc > 0) {

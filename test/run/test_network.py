@@ -1076,6 +1076,28 @@ def test_what_is_there_serves_when_the_hub_does_not(run, hub, volume, message, c
     assert volume.marker() is None
 
 
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_what_is_there_serves_when_the_hub_names_a_commit_and_cannot_list_it(run, hub, volume, message, layout):
+    repo = tiny(hub)
+    older, spec = repo.head().sha, {**IMPATIENT, "layout": layout}
+    assert run(spec).code == 0
+    files = volume.files()
+    repo.push({"config.json": b'{"a":2}'})
+    hub.fault("status", path="*/tree/*", code=503, times=None)
+    assert run({**spec, "onUnreachable": "fail"}).code == 32
+    for _ in range(2):
+        result = run(spec)
+        assert result.code == 0, result
+        assert "unable to ask the Hub" in message()["message"]
+        assert [r["commit"] for r in volume.marker()["repos"]] == [older] and volume.files() == files
+    next(p for p in volume.path.rglob("*") if not p.is_symlink() and p.is_file() and p.stat().st_size == 3000).unlink()
+    assert run(spec).code == 32, "what is incomplete does not serve"
+    assert volume.marker() is None
+    hub.reset()
+    assert run(spec).code == 0
+    assert [r["commit"] for r in volume.marker()["repos"]] == [repo.head().sha]
+
+
 def test_a_repo_that_is_gone_is_not_served_from_memory(run, hub, complete):
     repo = tiny(hub)
     complete(run(ONE), repo)
