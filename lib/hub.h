@@ -89,14 +89,16 @@ struct hub_context {
     enum repo_type type;
     struct str     id, revision, path; /* path empty for API calls */
     bool           sent_token;
-    struct str     token_origin; /* for messages: "/var/run/secrets/hf/token", "HF_TOKEN" */
+    struct str     token_origin; /* for messages: "/var/run/secrets/hf/token", "HF_TOKEN"; also of
+                                  * a token that was not sent */
     struct str     token_form;   /* what may be shown of it: secret_form */
     bool           from_hub;     /* answered by the endpoint's origin, not by a CDN */
 };
 /* Fills err completely: kind, text with the server's own words, hint, status, url, request id,
  * retry_after_ms (as named, at most ten years). Always returns -1. `body` is the start of the body
- * (at most 64 KiB). A CDN's 401, 403, 404 and 410 are ERR_SERVER: a new URL from the Hub heals
- * them, so the caller looks at status and from_hub before it gives up.
+ * (at most 64 KiB). A CDN's 401, 403, 404 and 410 for a file are ERR_SERVER: a new URL from the Hub
+ * heals them, so the caller looks at status and from_hub before it gives up. An API call is answered
+ * by a Hub, wherever the endpoint sent us.
  *   source  huggingface_hub, utils/_http.py, hf_raise_for_status() */
 int hub_read_error(const struct http_reply *reply, struct str body, const struct hub_context *ctx,
                    int64_t wall_ms, struct err *err);

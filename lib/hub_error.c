@@ -225,6 +225,12 @@ static void storage_refused(struct verdict *v)
 
 /* --- the rules --- */
 
+/* Is it a Hub that answered? Its own origin, or whoever its API was left to: no storage has one. */
+static bool is_from_hub(const struct verdict *v)
+{
+    return v->ctx->from_hub || v->ctx->path.len == 0;
+}
+
 /* By the Hub's own codes and sentences; they count wherever they come from. */
 static bool judge_by_code(struct verdict *v)
 {
@@ -240,10 +246,10 @@ static bool judge_by_code(struct verdict *v)
         disabled(v);
     else if (str_eq_nocase(v->code, STR("RepoNotFound")))
         repo_not_found(v);
-    else if (status == 401 && v->ctx->from_hub &&
+    else if (status == 401 && is_from_hub(v) &&
              hub_said(v->reply, v->body, STR("Invalid credentials in Authorization header")))
         bad_token(v);
-    else if (status == 401 && v->ctx->from_hub)
+    else if (status == 401 && is_from_hub(v))
         repo_not_found(v);
     else
         return false;
@@ -315,11 +321,32 @@ static void judge(struct verdict *v, const struct hub_rate *rate)
         return;
     if (status == 429)
         rate_limited(v, rate);
-    else if (!v->ctx->from_hub &&
+    else if (!is_from_hub(v) &&
              (status == 400 || status == 401 || status == 403 || status == 404 || status == 410))
         storage_refused(v);
     else if (!judge_by_status(v))
         judge_rest(v);
+}
+
+/* The endpoint sent us to another origin, and there the token does not go: of a wish for a token it
+ * is not the token that is wrong. */
+static void explain_withheld_token(struct verdict *v)
+{
+    struct url url;
+    struct buf origin = {0};
+
+    if (v->ctx->sent_token || v->ctx->from_hub || v->ctx->token_origin.len == 0 ||
+        !url_parse(v->ctx->url, &url))
+        return;
+    if (v->kind != ERR_UNAUTHORIZED && v->kind != ERR_REPO_NOT_FOUND && v->kind != ERR_GATED &&
+        v->kind != ERR_FORBIDDEN && v->kind != ERR_RATE_LIMITED)
+        return;
+    log_add_url(&origin, str_sub(v->ctx->url, 0, (size_t)(url.path.p - v->ctx->url.p)));
+    advise(v,
+           "the endpoint redirects to %s, and the token goes to the endpoint alone: if you "
+           "trust that one, make it the endpoint",
+           buf_cstr(&origin));
+    buf_release(&origin);
 }
 
 /* --- filling the error --- */
@@ -422,6 +449,7 @@ int hub_read_error(const struct http_reply *reply, struct str body, const struct
 
     verdict_init(&v, reply, body, ctx);
     judge(&v, has_rate ? &rate : NULL);
+    explain_withheld_token(&v);
     fill(err, &v);
     /* With requests left in the window another limit is the cause, and t says nothing about it. */
     if (reply->status == 429 && has_rate && rate.remaining == 0)

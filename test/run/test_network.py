@@ -325,6 +325,15 @@ def test_a_redirect_to_a_third_host_is_followed_without_the_token(run, hub, fail
     assert hub.leaks() == [] and set(hub.token_seen_by()) == {"api"}
 
 
+def test_an_endpoint_that_redirects_to_another_is_told_of_where_the_token_is_missed(run, hub, failed):
+    with Hub() as other:
+        tiny(other, private=True)
+        hub.fault("redirect", path="/api/*", to=other.endpoint + "/api/models/acme/tiny/revision/main", times=None)
+        said = failed(run(ONE, HF_TOKEN=other.token), 12, "RepoNotFound", "no token was sent")
+        assert other.endpoint in said["hint"] and "endpoint" in said["hint"]
+        assert other.count() == 1 and other.token_seen_by() == {} and hub.leaks() == []
+
+
 def test_another_port_is_another_host_to_the_token(run, hub, volume, complete):
     repo = tiny(hub)
     with hub.mirror() as other:

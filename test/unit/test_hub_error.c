@@ -257,6 +257,46 @@ static void read_one(struct err *err, long status, const char *headers, const ch
     hub_read_error(answer_of(&a, status, headers), str_from(body), &ctx, 784111776000, err);
 }
 
+/* http://huggingface.co, say, or a short name of the Hub: no storage answers its API. */
+static void where_an_endpoint_redirects_its_hub_is_a_hub_and_the_token_stayed_behind(void)
+{
+    static const struct {
+        const char   *name, *headers;
+        long          status;
+        bool          is_file;
+        enum err_kind kind;
+        const char   *text;
+    } said[] = {
+        {"missing or private", "X-Error-Message: Invalid username or password.", 401, false,
+         ERR_REPO_NOT_FOUND, "is private or absent; no token was sent"},
+        {"forbidden", "", 403, false, ERR_FORBIDDEN, "access to model acme/tiny is refused"},
+        {"not found", "", 404, false, ERR_REPO_NOT_FOUND, "is private or absent"},
+        {"gated", "X-Error-Code: GatedRepo", 401, true, ERR_GATED, "gated, and no token was sent"},
+        {"limited", "RateLimit: \"api\";r=0;t=9", 429, false, ERR_RATE_LIMITED, "used up"},
+    };
+
+    for (size_t i = 0; i < CHECK_COUNT(said); i++) {
+        struct hub_context ctx = {.endpoint = STR("http://huggingface.co"),
+                                  .url = STR(HUB "/api/models/acme/tiny/revision/main?expand=sha"),
+                                  .id = STR("acme/tiny"),
+                                  .revision = STR("main"),
+                                  .path = said[i].is_file ? STR("a.bin") : STR(""),
+                                  .token_origin = STR("HF_TOKEN")};
+        struct answer      a;
+        struct err         err;
+
+        check_row(said[i].name);
+        hub_read_error(answer_of(&a, said[i].status, said[i].headers), STR(""), &ctx, 0, &err);
+        CHECK_STR(err_reason(err.kind), err_reason(said[i].kind));
+        if (!strstr(err.text, said[i].text))
+            CHECK_STR(err.text, said[i].text);
+        CHECK_HAS(err.hint, "the endpoint redirects to https://huggingface.co, and the token goes");
+        ctx.token_origin = STR("");
+        hub_read_error(answer_of(&a, said[i].status, said[i].headers), STR(""), &ctx, 0, &err);
+        CHECK(!strstr(err.hint, "redirects"));
+    }
+}
+
 static void a_dataset_is_called_one_and_linked_as_one(void)
 {
     struct hub_context ctx = {.endpoint = STR(HUB),
@@ -412,6 +452,7 @@ int main(int argc, char **argv)
     (void)argv;
     every_refusal_has_its_kind_and_its_words(argc > 1); /* any argument: show them all */
     an_http_endpoint_is_read_like_an_https_one();
+    where_an_endpoint_redirects_its_hub_is_a_hub_and_the_token_stayed_behind();
     a_dataset_is_called_one_and_linked_as_one();
     the_wait_is_taken_from_the_right_header();
     the_request_id_is_quoted();
