@@ -231,6 +231,15 @@ static bool is_from_hub(const struct verdict *v)
     return v->ctx->from_hub || v->ctx->path.len == 0;
 }
 
+/* Of a token that was good once the Hub says: User Access Token "NAME" is expired. */
+static bool is_expired_token(const struct verdict *v)
+{
+    const char *words = buf_cstr(&v->words);
+
+    return v->reply->status == 401 && v->ctx->sent_token && is_from_hub(v) &&
+           strcasestr(words, "access token") && strcasestr(words, "is expired");
+}
+
 /* By the Hub's own codes and sentences; they count wherever they come from. */
 static bool judge_by_code(struct verdict *v)
 {
@@ -244,6 +253,8 @@ static bool judge_by_code(struct verdict *v)
         gated(v);
     else if (hub_said(v->reply, v->body, STR("Access to this resource is disabled.")))
         disabled(v);
+    else if (is_expired_token(v))
+        bad_token(v);
     else if (str_eq_nocase(v->code, STR("RepoNotFound")))
         repo_not_found(v);
     else if (status == 401 && is_from_hub(v) &&

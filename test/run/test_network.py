@@ -186,6 +186,19 @@ def test_a_bad_token_is_named_even_where_none_is_needed(run, hub, failed):
     assert "hf_expired_long_ago" not in result.stderr
 
 
+def test_an_expired_token_is_called_expired_and_its_file_is_read_again(run, hub, tmp_path, complete, failed):
+    repo, secret = tiny(hub), tmp_path / "token"
+    secret.write_text("hf_was_good_once")
+    hub.accounts.add("reader", "hf_was_good_once")
+    hub.fault("status", token="*hf_was_good_once", code=401, times=None,
+              headers={"X-Error-Message": 'User Access Token "ci" is expired'})
+    spec = {**ONE, "token": {"file": str(secret)}}
+    failed(run(spec), 10, "Unauthorized", "is expired, revoked or mistyped", '"ci" is expired')
+    assert hub.count() == 1
+    hub.when(lambda _: secret.write_text(hub.token), token="*hf_was_good_once")
+    complete(run(spec), repo)
+
+
 def test_a_rotated_token_file_is_read_again(run, hub, tmp_path, complete):
     repo = hub.model("acme/tiny", many(30), private=True)
     secret = tmp_path / "token"

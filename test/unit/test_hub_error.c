@@ -36,6 +36,17 @@ static const struct row rows[] = {
     {"a bad token, header dropped by a mirror", 401, "Content-Type: application/json",
      "{\"error\":\"Invalid credentials in Authorization header\"}", true, true, false,
      ERR_UNAUTHORIZED, "/run/secrets/hf", NULL},
+    {"a token that has expired", 401, "X-Error-Message: User Access Token \"ci\" is expired", "",
+     true, true, false, ERR_UNAUTHORIZED,
+     "the token (from /run/secrets/hf, hf_…redacted) is expired, revoked or mistyped: "
+     "huggingface.co answered 401 (\"User Access Token \"ci\" is expired\")",
+     "or none if model acme/tiny is public"},
+    {"a token that has expired, header dropped by a mirror", 401, "X-Error-Code: RepoNotFound",
+     "{\"error\":\"User Access Token \\\"ci\\\" is expired\"}", true, false, false,
+     ERR_UNAUTHORIZED, "/run/secrets/hf", NULL},
+    {"an expired token of somebody else", 401,
+     "X-Error-Message: User Access Token \"ci\" is expired", "", false, true, false,
+     ERR_REPO_NOT_FOUND, "no token was sent", NULL},
     {"gated, no token", 401,
      "X-Error-Code: GatedRepo\nX-Error-Message: Access to model acme/tiny is restricted. You must "
      "have access to it and be authenticated to access it. Please log in.",
