@@ -178,7 +178,7 @@ struct spec_setting_info {
 typedef void spec_setting_fn(const struct spec_setting_info *info, void *user);
 void         spec_each_setting(spec_setting_fn *each, void *user);
 
-/* Units of the spec; each the whole text. Sizes 64MiB 10GB 2Gi 1.5G 129e6 512, in any case, but no
+/* Units of the spec; each the whole text. Sizes 64MiB 10GB 2Gi 129e6 2e+10 512, in any case, but no
  * lone "m" (Kubernetes' thousandth); rates with or without /s; durations 30s 5m 2h 500ms 1h30m 0.5s,
  * a bare number is seconds. False on anything else or on overflow. */
 bool spec_parse_size(struct str text, uint64_t *bytes);

@@ -103,6 +103,17 @@ static bool size_unit(struct str text, uint64_t *unit)
     return false;
 }
 
+/* Takes "e" or "e+" off the front, if a digit follows: "5e" and "5E" are units. */
+static bool take_exponent(struct str *text)
+{
+    size_t sign = text->len >= 2 && text->p[1] == '+' ? 1 : 0;
+
+    if (text->len < 2 + sign || (text->p[0] | 0x20) != 'e' || !is_digit(text->p[1 + sign]))
+        return false;
+    *text = str_sub(*text, 1 + sign, text->len);
+    return true;
+}
+
 bool spec_parse_size(struct str text, uint64_t *bytes)
 {
     struct decimal number;
@@ -110,9 +121,8 @@ bool spec_parse_size(struct str text, uint64_t *bytes)
 
     if (!take_decimal(&text, &number))
         return false;
-    if (text.len >= 2 && (text.p[0] | 0x20) == 'e' && is_digit(text.p[1])) { /* 129e6 */
-        if (!str_to_u64(str_sub(text, 1, text.len), &exponent) || exponent > DIGITS_MAX ||
-            !power(10, exponent, &unit))
+    if (take_exponent(&text)) { /* 129e6; 2e+10, as Helm writes a large number */
+        if (!str_to_u64(text, &exponent) || exponent > DIGITS_MAX || !power(10, exponent, &unit))
             return false;
         return decimal_times(number, unit, bytes);
     }

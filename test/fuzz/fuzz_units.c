@@ -62,9 +62,9 @@ static void units_are_factors(uint64_t number)
     static const struct {
         const char *unit;
         uint64_t    factor;
-    } units[] = {{"B", 1},        {"k", 1000},         {"KiB", 1 << 10},   {"Ki", 1 << 10},
-                 {"MB", 1000000}, {"MiB", 1 << 20},    {"g", 1000000000},  {"Gi", 1 << 30},
-                 {"e3", 1000},    {"TiB", 1ull << 40}, {"EiB", 1ull << 60}};
+    } units[] = {{"B", 1},        {"k", 1000},         {"KiB", 1 << 10},    {"Ki", 1 << 10},
+                 {"MB", 1000000}, {"MiB", 1 << 20},    {"g", 1000000000},   {"Gi", 1 << 30},
+                 {"e3", 1000},    {"TiB", 1ull << 40}, {"EiB", 1ull << 60}, {"e+3", 1000}};
     char text[64];
 
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {

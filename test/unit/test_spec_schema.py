@@ -90,6 +90,7 @@ VALID = [
     base(bandwidth="50MB"),
     base(disk={"reserve": "1.5Gi", "limit": 0, "check": False}),
     base(disk={"reserve": 0, "limit": "129e6"}),
+    base(disk={"reserve": "1E+6", "limit": "2e+10"}),
     base(disk={"reserve": "64 MiB", "limit": "5k"}),
     base(disk={"limit": "10gb"}),
     base(pageCache="drop", verify="size"),
