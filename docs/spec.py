@@ -40,7 +40,7 @@ KINDS = {
     "text": "text",
     "texts": "a list, or one text for a list of one",
     "endpoint": "a URL: `http://` or `https://`, a host, perhaps a port and a path",
-    "host": "the name of a host, or `*.DOMAIN`",
+    "host": "the name of a host, or `*.DOMAIN`, perhaps with a port",
 }
 
 

@@ -71,27 +71,6 @@ static bool matches_domain(struct str entry, struct str host)
     return host.len == entry.len || host.p[host.len - entry.len - 1] == '.';
 }
 
-/* Splits "host:port" and "[v6]:port"; a bare IPv6 address has no port. */
-static struct str without_port(struct str entry, uint64_t *port)
-{
-    ptrdiff_t colon = str_rfind_char(entry, ':');
-
-    *port = 0;
-    if (entry.len && entry.p[0] == '[') {
-        ptrdiff_t close = str_find_char(entry, ']', 0);
-        if (close < 0)
-            return entry;
-        if (colon > close)
-            str_to_u64(str_sub(entry, (size_t)colon + 1, entry.len), port);
-        return str_sub(entry, 1, (size_t)close);
-    }
-    if (colon < 0 || str_find_char(entry, ':', 0) != colon)
-        return entry;
-    if (!str_to_u64(str_sub(entry, (size_t)colon + 1, entry.len), port))
-        return entry;
-    return str_sub(entry, 0, (size_t)colon);
-}
-
 static bool is_exempt(struct str no_proxy, const struct url *url)
 {
     struct address host;
@@ -109,7 +88,7 @@ static bool is_exempt(struct str no_proxy, const struct url *url)
         at = end + 1;
         if (str_eq(entry, STR("*")))
             return true;
-        entry = without_port(entry, &port);
+        entry = url_cut_port(entry, &port);
         if (entry.len == 0 || (port != 0 && port != url->port))
             continue;
         if (is_address ? matches_block(entry, &host) : matches_domain(entry, url->host))

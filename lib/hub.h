@@ -77,7 +77,8 @@ int hub_read_next_page(const struct http_reply *reply, struct str endpoint, stru
  * the mirror does mean the Hub), checked. ERR_BAD_ANSWER: other schemes, https to http, userinfo.
  * ERR_HOST_NOT_ALLOWED, naming the host, unless it is the endpoint's: off the list, if there is one;
  * a local address, or a private one that the list does not name, unless `url` is local or private
- * itself. An entry of the list is a host or "*.suffix". `url` may be a view of `next`. */
+ * itself. An entry of the list is a host or "*.suffix", perhaps with a port, which is then the only
+ * one. `url` may be a view of `next`. */
 int hub_read_redirect(const struct http_reply *reply, struct str endpoint, struct str url,
                       const struct str *allowed_host, size_t allowed_host_count, struct buf *next,
                       struct err *err);

@@ -163,7 +163,7 @@ static struct str without_dot(struct str host)
     return str_has_suffix(host, STR(".")) ? str_sub(host, 0, host.len - 1) : host;
 }
 
-/* An entry is a host, or "*.suffix" for every host below it. */
+/* An entry is a host, or "*.suffix" for every host below it; its port was cut off. */
 static bool host_matches(struct str host, struct str entry)
 {
     size_t below;
@@ -181,9 +181,13 @@ static bool host_matches(struct str host, struct str entry)
 static bool is_named(const struct url *to, const struct str *allowed_host,
                      size_t allowed_host_count)
 {
-    for (size_t i = 0; i < allowed_host_count; i++)
-        if (host_matches(to->host, allowed_host[i]))
+    for (size_t i = 0; i < allowed_host_count; i++) {
+        uint64_t   port;
+        struct str entry = url_cut_port(allowed_host[i], &port);
+
+        if ((port == 0 || port == to->port) && host_matches(to->host, entry))
             return true;
+    }
     return false;
 }
 

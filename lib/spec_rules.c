@@ -98,18 +98,41 @@ int spec_rule_endpoint(struct str text, struct err *err)
     return 0;
 }
 
+static bool is_address(int family, struct str text)
+{
+    char          copy[64];
+    unsigned char bytes[16];
+
+    if (text.len >= sizeof(copy))
+        return false;
+    memcpy(copy, text.p, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(family, copy, bytes) == 1;
+}
+
+/* A name, "*." and one, or an address, each perhaps with a port: what could never match is a slip. */
 int spec_rule_host(struct str text, struct err *err)
 {
-    bool ok = text.len > 0 && text.len <= 255;
-    char shown[SPEC_QUOTE_TEXT];
+    uint64_t   port;
+    struct str host = url_cut_port(text, &port);
+    bool       is_v6 = str_find_char(host, ':', 0) >= 0, is_bracketed = text.p[0] == '[';
+    bool       ok = text.len <= 255 && port <= UINT16_MAX && (is_v6 || !is_bracketed);
+    char       shown[SPEC_QUOTE_TEXT];
 
-    for (size_t i = 0; i < text.len; i++)
-        ok = ok && (is_name_char(text.p[i]) || str_find_char(STR(".-:[]*"), text.p[i], 0) >= 0);
+    if (is_bracketed && port == 0)
+        ok = ok && text.p[text.len - 1] == ']';
+    if (is_v6)
+        ok = ok && is_address(AF_INET6, host);
+    if (str_has_prefix(host, STR("*.")))
+        host = str_sub(host, 2, host.len);
+    ok = ok && host.len > 0 && host.p[0] != '.';
+    for (size_t i = 0; i < host.len && !is_v6; i++)
+        ok = ok && (is_name_char(host.p[i]) || host.p[i] == '.' || host.p[i] == '-');
     if (ok)
         return 0;
     return err_set(err, ERR_SPEC,
                    "%s is not a host; write its name alone, such as cas-bridge.xethub.hf.co or "
-                   "*.hf.co",
+                   "*.hf.co, or with a port",
                    spec_quote(text, shown));
 }
 
@@ -209,17 +232,9 @@ int spec_rule_push_url(struct str text, struct err *err)
 /* No names: they would be looked up before anything else, and may lead to somewhere else. */
 static bool is_literal_address(struct str host)
 {
-    char          copy[64];
-    unsigned char bytes[16];
-    bool          is_v6 = host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
-
-    if (is_v6)
-        host = str_sub(host, 1, host.len - 1);
-    if (host.len >= sizeof(copy))
-        return false;
-    memcpy(copy, host.p, host.len);
-    copy[host.len] = '\0';
-    return inet_pton(is_v6 ? AF_INET6 : AF_INET, copy, bytes) == 1;
+    if (host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+        return is_address(AF_INET6, str_sub(host, 1, host.len - 1));
+    return is_address(AF_INET, host);
 }
 
 int spec_rule_listen(struct str text, struct err *err)

@@ -249,6 +249,26 @@ bool url_query_param(const struct url *url, struct str name, struct str *value)
     return false;
 }
 
+struct str url_cut_port(struct str text, uint64_t *port)
+{
+    ptrdiff_t colon = str_rfind_char(text, ':');
+
+    *port = 0;
+    if (text.len && text.p[0] == '[') {
+        ptrdiff_t close = str_find_char(text, ']', 0);
+        if (close < 0)
+            return text;
+        if (colon > close)
+            str_to_u64(str_sub(text, (size_t)colon + 1, text.len), port);
+        return str_sub(text, 1, (size_t)close);
+    }
+    if (colon < 0 || str_find_char(text, ':', 0) != colon)
+        return text;
+    if (!str_to_u64(str_sub(text, (size_t)colon + 1, text.len), port))
+        return text;
+    return str_sub(text, 0, (size_t)colon);
+}
+
 void url_encode(struct buf *out, struct str text, bool keep_slash)
 {
     for (size_t i = 0; i < text.len; i++) {

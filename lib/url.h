@@ -34,6 +34,10 @@ bool url_resolve(struct str base, struct str location, struct buf *out);
 /* The value of one query parameter, still percent-encoded; the first one of that name. */
 bool url_query_param(const struct url *url, struct str name, struct str *value);
 
+/* The host of "host", "host:port", "[v6]:port" and "v6", as people name hosts in a list; *port is 0 if
+ * none is said. A text that is none of these comes back as it is. */
+struct str url_cut_port(struct str text, uint64_t *port);
+
 /* Appends text with every byte outside A-Z a-z 0-9 _ . - ~ as %XX; keeps '/' if asked to. */
 void url_encode(struct buf *out, struct str text, bool keep_slash);
 /* Appends text with %XX decoded; false (nothing added) on a broken escape. */

@@ -30,15 +30,28 @@ static void drop_dot(char *host)
         host[strlen(host) - 1] = '\0';
 }
 
-/* "*.suffix" is any host below it, anything else is a host. */
-static bool is_listed(const struct hosts *hosts, const char *found)
+/* Takes ":port" off its end; is it the one? Of addresses, which have brackets, nothing is known here. */
+static bool fits_port(char *entry, uint16_t port)
+{
+    char *colon = strrchr(entry, ':');
+
+    if (!colon || strchr(entry, ':') != colon)
+        return true;
+    *colon = '\0';
+    return strtoul(colon + 1, NULL, 10) == 0 || strtoul(colon + 1, NULL, 10) == port;
+}
+
+/* "*.suffix" is any host below it, anything else is a host, each perhaps with the only port. */
+static bool is_listed(const struct hosts *hosts, const struct curl_reading *to)
 {
     char host[300], entry[300];
 
-    snprintf(host, sizeof(host), "%s", found);
+    snprintf(host, sizeof(host), "%s", to->host);
     drop_dot(host);
     for (size_t i = 0; i < hosts->count; i++) {
         snprintf(entry, sizeof(entry), "%.*s", STR_ARG(hosts->item[i]));
+        if (!fits_port(entry, to->port))
+            continue;
         drop_dot(entry);
         if (strcasecmp(host, entry) == 0)
             return true;
@@ -66,7 +79,7 @@ static void may_lead_there(struct str next, struct str endpoint, struct str aske
     REQUIRE(!to.user || (from.user && curl_same_origin(&to, &from)));
     REQUIRE(!to.is_local || from.is_local || url_host_is_local(&url) || url_host_is_private(&url));
     /* libcurl writes addresses in another form than the list may have them in. */
-    REQUIRE(to.kind_known || strcasecmp(to.host, base.host) == 0 || is_listed(hosts, to.host));
+    REQUIRE(to.kind_known || strcasecmp(to.host, base.host) == 0 || is_listed(hosts, &to));
     curl_reading_release(&to);
     curl_reading_release(&from);
     curl_reading_release(&base);

@@ -52,6 +52,7 @@ VALID = [
     base(endpoint=["https://[::1]:8443", "HTTPS://huggingface.co"]),
     base(allowedHosts=[]),
     base(allowedHosts=["*.hf.co", "cdn.example:443"]),
+    base(allowedHosts=["*.hf.co:8443", "10.0.0.5", "fd12::1", "[fd12::1]", "[::1]:8443"]),
     base(allowedHosts="cdn.example"),
     base(token={}),
     base(token={"file": "/var/run/secrets/hf/token"}),
