@@ -68,14 +68,27 @@ static bool is_token_char(char c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
+/* Length of the word behind "hf_" in tokens that were made for an app: hf_oauth_eyJ…, hf_jwt_eyJ… */
+static size_t kind_len(struct str text)
+{
+    static const struct str kinds[] = {{"oauth_", 6}, {"jwt_", 4}};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (str_has_prefix(text, kinds[i]))
+            return kinds[i].len;
+    return 0;
+}
+
 bool secret_may_be_in(struct str text)
 {
     enum { TOKEN_CHARS_MIN = 16 };
     ptrdiff_t at = str_find(text, STR("hf_"), 0);
 
     while (at >= 0) {
-        size_t begin = (size_t)at + 3, end = begin;
+        size_t begin = (size_t)at + 3, end;
 
+        begin += kind_len(str_sub(text, begin, text.len));
+        end = begin;
         while (end < text.len && is_token_char(text.p[end]))
             end++;
         if (end - begin >= TOKEN_CHARS_MIN)

@@ -25,8 +25,9 @@ const char *secret_form(const struct secret *s);
  * middle of it. Secrets under 8 characters are too likely to be words. */
 void secret_scrub(const struct secret *s, char *text);
 
-/* Does the text hold what looks like a token of the Hub, hf_ and 16 letters or digits at least? A
- * token pasted into the wrong place must not reach the log by way of our complaint. */
+/* Does the text hold what looks like a token of the Hub, hf_ (or hf_oauth_, hf_jwt_) and 16 letters
+ * or digits at least? A token pasted into the wrong place must not reach the log by way of our
+ * complaint. */
 bool secret_may_be_in(struct str text);
 
 #endif

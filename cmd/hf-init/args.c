@@ -42,19 +42,28 @@ const struct args_option args_options[] = {
 _Static_assert(sizeof(args_options) / sizeof(args_options[0]) <= 32,
                "args.given has a bit for each");
 
+/* Length of what may be a token behind "hf_"; that of an app has a word in front and dots within. */
+static size_t token_len(const char *text)
+{
+    enum { TOKEN_LEAST = 16 };
+    size_t kind = strncmp(text, "oauth_", 6) == 0 ? 6 : strncmp(text, "jwt_", 4) == 0 ? 4 : 0;
+    size_t len = kind;
+
+    while (isascii(text[len]) && isalnum((unsigned char)text[len]))
+        len++;
+    if (len < kind + TOKEN_LEAST)
+        return 0;
+    while (kind && isascii(text[len]) &&
+           (isalnum((unsigned char)text[len]) || (text[len] && strchr("._-", text[len]))))
+        len++;
+    return len;
+}
+
 /* A token may stand where a word was expected: after "hf_" as many letters and digits as no name has. */
 static void redact(char *text)
 {
-    enum { TOKEN_LEAST = 16 };
-
-    for (char *p = text; (p = strstr(p, "hf_")) != NULL; p += 3) {
-        size_t len = 0;
-
-        while (isascii(p[3 + len]) && isalnum((unsigned char)p[3 + len]))
-            len++;
-        for (size_t i = 0; i < len && len >= TOKEN_LEAST; i++)
-            p[3 + i] = '*';
-    }
+    for (char *p = text; (p = strstr(p, "hf_")) != NULL; p += 3)
+        memset(p + 3, '*', token_len(p + 3));
 }
 
 int args_usage(hfinit_error *error, const char *hint, const char *fmt, ...)

@@ -314,9 +314,9 @@ def test_no_part_of_a_token_is_echoed_whatever_is_in_it(run, hub, volume, tmp_pa
     {"repos": [{"id": "{} x"}]}, {"repos": [{"id": "a/b", "revision": "{}.."}]}, {"repos": [{"id": "a/b",
                                                                                              "path": "../{}"}]},
     {"repos": [{"id": "a/b", "files": ["../{}"]}]}, {"repos": [{"id": "a/b", "{}": 1}]}])
-def test_a_token_in_the_wrong_place_is_not_repeated(run, hub, tmp_path, place):
-    token = "hf_sEcReTsEcReTsEcReTsEcReTsEcReT0123"
-
+@pytest.mark.parametrize("token", ["hf_sEcReTsEcReTsEcReTsEcReTsEcReT0123",
+                                   "hf_oauth_eyJhbGciOiJFZERTQSJ9.sEcReTsEcReT_sEcReT.0123-sEcReT"], ids=["user", "app"])
+def test_a_token_in_the_wrong_place_is_not_repeated(run, hub, tmp_path, place, token):
     def filled(value):
         if isinstance(value, str):
             return value.format(token)

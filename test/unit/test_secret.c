@@ -36,6 +36,28 @@ static void what_may_be_shown_tells_the_kind_alone(void)
     }
 }
 
+static void a_token_is_told_by_its_form(void)
+{
+    static const struct {
+        const char *text;
+        bool        may_be;
+    } texts[] = {{"hf_aBcDeFgHiJkLmNoP", true},
+                 {"see hf_home, hf_aBcDeFgHiJkLmNoP!", true},
+                 {"hf_oauth_eyJhbGciOiJFZERTQSJ9.eyJz-b3_", true},
+                 {"x/hf_jwt_eyJhbGciOiJFZERTQSJ9.e30", true},
+                 {"hf_aBcDeFgHiJkLmNo", false},
+                 {"hf_oauth_eyJhbGciOiJFZ", false},
+                 {"hf_oauth_", false},
+                 {"hf_internal_testing_of_names", false},
+                 {"hf_", false},
+                 {"", false}};
+
+    for (size_t i = 0; i < CHECK_COUNT(texts); i++) {
+        check_row(texts[i].text);
+        CHECK(secret_may_be_in(str_from(texts[i].text)) == texts[i].may_be);
+    }
+}
+
 int main(void)
 {
     char text[64];
@@ -51,6 +73,7 @@ int main(void)
         secret_release(&secret);
     }
     what_may_be_shown_tells_the_kind_alone();
+    a_token_is_told_by_its_form();
     check_row(NULL);
     return check_end("test_secret");
 }
