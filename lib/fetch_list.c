@@ -107,14 +107,14 @@ static int take_page(struct lister *l, const struct http_reply *reply, struct er
     if (more > 0 && (++l->pages > PAGES_MAX || files->count > ENTRIES_MAX))
         more = err_set(err, ERR_BAD_ANSWER, "the listing does not end (%zu files so far)",
                        files->count);
-    buf_clear(&l->page_url);
-    if (more > 0)
-        buf_add_str(&l->page_url, buf_view(&next));
-    else if (more == 0)
-        l->over = true;
-    buf_release(&next);
-    if (more < 0) /* it will come again */
+    if (more < 0) { /* it will come again */
         hub_listing_drop_page(files);
+    } else {
+        buf_clear(&l->page_url);
+        buf_add_str(&l->page_url, buf_view(&next));
+        l->over = more == 0;
+    }
+    buf_release(&next);
     return more < 0 ? -1 : 0;
 }
 

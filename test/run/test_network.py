@@ -880,6 +880,16 @@ def test_next_links_that_lead_astray_are_refused(run, hub, failed, to):
     assert hub.count(path="*/tree/*") <= 4 and hub.leaks() == []
 
 
+@pytest.mark.parametrize("to", ["self", "https://evil.test/api/x"])
+@pytest.mark.parametrize("page", [0, 1, 2])
+def test_one_next_link_that_leads_astray_costs_one_page(run, complete, to, page):
+    with Hub(page_size=2) as hub:
+        repo = hub.model("acme/tiny", many(7))
+        hub.fault("next-link", path="*/tree/*", to=to, after=page)
+        complete(run(ONE, hub=hub), repo)
+        assert hub.count(path="*/tree/*") == 5
+
+
 def test_a_listing_that_goes_in_circles_is_left(run, hub, failed):
     tiny(hub)
     hub.fault("next-link", path="*/tree/*", to="again", times=None)
