@@ -41,6 +41,14 @@ static int fail_here(struct reader *r, const char *what)
     return fail_at(r, r->event.start_mark.line + 1, r->event.start_mark.column + 1, what);
 }
 
+/* What a pattern without quotes is to YAML. */
+static int hint_at_quotes(struct reader *r)
+{
+    return err_hint(r->err,
+                    "to YAML a * at the beginning is an alias: write patterns in quotes, as "
+                    "\"*.json\"");
+}
+
 /* libyaml's own words, with its position, where the trouble began, and the one remark that helps most
  * often. */
 static int fail_syntax(struct reader *r)
@@ -60,6 +68,8 @@ static int fail_syntax(struct reader *r)
             mark.column + 1, is_tab ? "a tab: " : "", problem, began);
     if (is_tab)
         return err_hint(r->err, "indent with spaces; YAML allows no tabs there");
+    if (context && strstr(context, "alias"))
+        return hint_at_quotes(r);
     return -1;
 }
 
@@ -141,7 +151,8 @@ static int read_alias(struct reader *r, struct spec_node **out)
     if (!anchor) {
         snprintf(what, sizeof(what), "no anchor %s stands before this alias",
                  spec_quote(name, shown));
-        return fail_here(r, what);
+        fail_here(r, what);
+        return hint_at_quotes(r);
     }
     if (!anchor->is_complete)
         return fail_here(r, "this alias stands inside its own anchor");

@@ -183,6 +183,23 @@ static void check_faults(void)
     check_row(NULL);
 }
 
+/* The slip that patterns invite. */
+static void check_bare_patterns(void)
+{
+    static const char *const texts[] = {HEAD "    allow: *.json\n", HEAD "    allow: [*.json, a]\n",
+                                        HEAD "    allow:\n      - *\n",
+                                        HEAD "    ignore: [*original]\n"};
+
+    for (size_t i = 0; i < CHECK_COUNT(texts); i++) {
+        struct fixture f;
+
+        check_row(texts[i]);
+        CHECK(fixture_load(&f, texts[i], NULL, NULL) == -1);
+        CHECK_HAS(f.err.hint, "write patterns in quotes");
+    }
+    check_row(NULL);
+}
+
 /* No message may repeat what could be a secret. */
 static void check_secrecy(void)
 {
@@ -446,6 +463,7 @@ static void check_caps(void)
 int main(void)
 {
     check_faults();
+    check_bare_patterns();
     check_secrecy();
     check_defaults();
     check_everything();
