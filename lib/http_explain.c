@@ -17,13 +17,19 @@ static int explain_timeout(struct request *r)
     const struct http_config *c = &r->http->config;
     curl_off_t                connected_us = 0, tcp_us = 0;
     uint64_t                  spent_ms = clock_now_ms(&c->clock) - r->started_at_ms;
+    long                      connect_status = 0;
 
     curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
     curl_easy_getinfo(r->easy, CURLINFO_CONNECT_TIME_T, &tcp_us);
+    curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
     if (http_name_failed(r))
         return err_set(&r->err, ERR_DNS, "no name server answered about %s within %llu s",
                        r->via_proxy ? "the proxy" : buf_cstr(&r->host),
                        (unsigned long long)(c->connect_timeout_ms / 1000));
+    if (connected_us == 0 && r->via_proxy &&
+        connect_status == 0) /* who is behind it was not asked */
+        return err_set(&r->err, ERR_UNREACHABLE, "the proxy opened no way to %s within %llu s",
+                       buf_cstr(&r->host), (unsigned long long)(c->connect_timeout_ms / 1000));
     if (connected_us == 0 && tcp_us > 0)
         return err_set(&r->err, ERR_UNREACHABLE,
                        "%s took the connection, but not the TLS handshake, within %llu s",

@@ -1034,6 +1034,16 @@ def test_a_proxy_in_the_way_is_named(run, far, failed, volume, fault, settings, 
         assert far.count() == 0
 
 
+def test_a_silent_proxy_is_not_taken_for_a_silent_hub(run, far, failed):
+    tiny(far)
+    with Proxy(hosts=places(far)) as proxy:
+        proxy.fault("stall", times=None)
+        result = run(two(far, retry={"attempts": 1, "maxWait": "1s"}, timeouts={"connect": "1s"}), hub=far,
+                     HTTPS_PROXY=proxy.url)
+        failed(result, 30, "Unreachable", "the proxy opened no way to hub.test within 1 s")
+        assert far.count() == 0 and proxy.records
+
+
 def test_a_tunnel_that_is_cut_is_dug_again(run, far, complete):
     repo = far.model("acme/tiny", {"w.bin": lfs(3 * MB), "config.json": b"{}"})
     with Proxy(hosts=places(far)) as proxy:
