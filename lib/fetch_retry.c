@@ -16,13 +16,13 @@ static uint64_t spread(uint64_t wait_ms, const struct clock *clock)
 }
 
 struct retry_verdict retry_decide(const struct retry_policy *policy, const struct err *err,
-                                  uint32_t failures, const struct clock *clock)
+                                  uint32_t failures, uint32_t odd, const struct clock *clock)
 {
     uint64_t ceiling = BACKOFF_FIRST_MS, least;
 
     if (err_again(err->kind) == ERR_AGAIN_NO)
         return (struct retry_verdict){false, 0};
-    if (err_again(err->kind) == ERR_AGAIN_ONCE ? failures > 1 : failures > policy->attempts)
+    if (failures > policy->attempts || (err_again(err->kind) == ERR_AGAIN_ONCE && odd > 1))
         return (struct retry_verdict){false, 0};
     if (err->retry_after_ms) {
         uint64_t named =

@@ -337,7 +337,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
 
     t->failed_at_hub = at_hub;
     if (t->new_bytes >= PROGRESS_BYTES) {
-        t->failures = 0;
+        t->failures = t->odd_failures = 0;
         t->renewals = 0;
         t->new_bytes = 0;
     } else if (!at_hub && t->ops->lost_url) { /* the Hub may know a better place by now */
@@ -360,9 +360,10 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         return;
     }
     t->failures++;
+    t->odd_failures += err_again(err->kind) == ERR_AGAIN_ONCE;
     if (has_next_endpoint(t, err->kind) && policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
         policy.attempts = FAILURES_BEFORE_NEXT_ENDPOINT;
-    verdict = retry_decide(&policy, err, t->failures, &env->clock);
+    verdict = retry_decide(&policy, err, t->failures, t->odd_failures, &env->clock);
     if (verdict.again) {
         log_retry(t, err, "trying again", verdict.wait_ms);
         if (t->ops->on_retry)
@@ -371,7 +372,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
     } else if (may_change_endpoint(t, err->kind)) {
         log_retry(t, err, "going on to the next endpoint", 0);
         t->endpoint++;
-        t->failures = 0;
+        t->failures = t->odd_failures = 0;
         try_again(t, 0);
     } else {
         finish(t, err);

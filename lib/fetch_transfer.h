@@ -79,6 +79,7 @@ struct transfer {
     struct buf            url; /* of the current hop; empty: start over */
     unsigned              hops;
     uint32_t              failures, renewals; /* in a row without progress */
+    uint32_t              odd_failures;       /* of them; see retry_decide */
     bool                  token_reread;
     unsigned              token_version; /* of the token it sent */
     uint64_t              new_bytes;     /* of accepted bodies, since failures were last forgiven */

@@ -685,6 +685,16 @@ def test_a_storm_passes(run, hub, volume, where):
     assert [f.hits for f in faults] == [2] * len(codes)
 
 
+@pytest.mark.parametrize("where", [{"path": "*/revision/*"}, {"path": "*/tree/*"}, {"host": "cdn"}],
+                         ids=["revision", "tree", "cdn"])
+def test_one_page_in_a_storm_does_not_end_the_run(run, hub, complete, where):
+    repo = tiny(hub)
+    storm = hub.fault("status", code=503, times=2, **where)
+    page = hub.fault("html", after=2, **where)
+    complete(run(ONE), repo)
+    assert (storm.hits, page.hits) == (2, 1)
+
+
 @pytest.mark.parametrize("attempts", [1, 3])
 @pytest.mark.parametrize("path", ["*/revision/*", "*/tree/*", "*/resolve/*", "/xet-bridge-us/*"])
 def test_as_many_attempts_as_the_spec_says(run, hub, failed, path, attempts):

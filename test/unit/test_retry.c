@@ -34,21 +34,26 @@ static const struct {
     uint32_t      random;
     bool          again;
     uint64_t      wait_ms;
+    uint32_t      odd;
 } rows[] = {
-    {"the first wait is at most a second", ERR_UNREACHABLE, 1, 0, UINT32_MAX, true, 1000},
-    {"jitter reaches down to nothing", ERR_UNREACHABLE, 1, 0, 0, true, 0},
-    {"the ceiling doubles", ERR_UNREACHABLE, 4, 0, UINT32_MAX, true, 8000},
-    {"short waits may be nothing", ERR_UNREACHABLE, 3, 0, 0, true, 0},
-    {"of a long wait half is certain", ERR_UNREACHABLE, 4, 0, 0, true, 4000},
-    {"the ceiling ends at maxWait", ERR_UNREACHABLE, 8, 0, UINT32_MAX, true, 60000},
-    {"patience ends after the attempts", ERR_UNREACHABLE, 9, 0, 0, false, 0},
-    {"a wait the server named is kept", ERR_RATE_LIMITED, 1, 20000, 0, true, 20000},
-    {"and spread by a tenth", ERR_RATE_LIMITED, 1, 20000, UINT32_MAX, true, 22000},
-    {"and no longer than five minutes", ERR_RATE_LIMITED, 1, 10000000, 0, true, 300000},
-    {"what will not change is not tried again", ERR_GATED, 1, 0, 0, false, 0},
-    {"nor is a full disk", ERR_DISK_FULL, 1, 0, 0, false, 0},
-    {"nonsense is asked for once more", ERR_BAD_ANSWER, 1, 0, 0, true, 0},
-    {"but only once", ERR_BAD_ANSWER, 2, 0, 0, false, 0},
+    {"the first wait is at most a second", ERR_UNREACHABLE, 1, 0, UINT32_MAX, true, 1000, 0},
+    {"jitter reaches down to nothing", ERR_UNREACHABLE, 1, 0, 0, true, 0, 0},
+    {"the ceiling doubles", ERR_UNREACHABLE, 4, 0, UINT32_MAX, true, 8000, 0},
+    {"short waits may be nothing", ERR_UNREACHABLE, 3, 0, 0, true, 0, 0},
+    {"of a long wait half is certain", ERR_UNREACHABLE, 4, 0, 0, true, 4000, 0},
+    {"the ceiling ends at maxWait", ERR_UNREACHABLE, 8, 0, UINT32_MAX, true, 60000, 0},
+    {"patience ends after the attempts", ERR_UNREACHABLE, 9, 0, 0, false, 0, 0},
+    {"a wait the server named is kept", ERR_RATE_LIMITED, 1, 20000, 0, true, 20000, 0},
+    {"and spread by a tenth", ERR_RATE_LIMITED, 1, 20000, UINT32_MAX, true, 22000, 0},
+    {"and no longer than five minutes", ERR_RATE_LIMITED, 1, 10000000, 0, true, 300000, 0},
+    {"what will not change is not tried again", ERR_GATED, 1, 0, 0, false, 0, 0},
+    {"nor is a full disk", ERR_DISK_FULL, 1, 0, 0, false, 0, 0},
+    {"nonsense is asked for once more", ERR_BAD_ANSWER, 1, 0, 0, true, 0, 1},
+    {"but only once", ERR_BAD_ANSWER, 2, 0, 0, false, 0, 2},
+    {"also among other failures", ERR_BAD_ANSWER, 5, 0, 0, true, 8000, 1},
+    {"where it is once as well", ERR_BAD_ANSWER, 6, 0, 0, false, 0, 2},
+    {"and which then go on", ERR_UNREACHABLE, 6, 0, 0, true, 16000, 2},
+    {"up to the attempts", ERR_BAD_ANSWER, 9, 0, 0, false, 0, 1},
 };
 
 static void verdicts(void)
@@ -61,7 +66,7 @@ static void verdicts(void)
 
         check_row(rows[i].name);
         random_value = rows[i].random;
-        verdict = retry_decide(&policy, &err, rows[i].failures, &test_clock);
+        verdict = retry_decide(&policy, &err, rows[i].failures, rows[i].odd, &test_clock);
         CHECK(verdict.again == rows[i].again);
         CHECK_U64(verdict.wait_ms, rows[i].wait_ms);
     }
@@ -76,7 +81,7 @@ static void a_minute_of_failures_is_outlived_however_the_dice_fall(void)
 
     random_value = 0;
     for (uint32_t failures = 1; failures <= policy.attempts; failures++)
-        waited_ms += retry_decide(&policy, &err, failures, &test_clock).wait_ms;
+        waited_ms += retry_decide(&policy, &err, failures, 0, &test_clock).wait_ms;
     CHECK(waited_ms > 60000);
 }
 
