@@ -69,7 +69,8 @@ void hub_listing_drop_page(struct hub_listing *l);
 /* The next page's URL from the Link header, resolved against `url` and, when it names the public
  * Hub while the endpoint is another host, rewritten to the endpoint (mirrors forget to). Returns 1
  * and fills `next`, 0 if this was the last page, -1 if it leads to itself or to an origin that is
- * neither the endpoint's nor url's (ERR_BAD_ANSWER). Longer loops are for the caller to see. */
+ * neither the endpoint's nor url's, or cannot be read (ERR_BAD_ANSWER). Longer loops are for the
+ * caller to see. */
 int hub_read_next_page(const struct http_reply *reply, struct str endpoint, struct str url,
                        struct buf *next, struct err *err);
 

@@ -100,7 +100,18 @@ static bool take_link(struct str *rest, struct str *target, bool *is_next)
     return true;
 }
 
-static bool find_next_link(const struct http_reply *reply, struct str *target)
+/* Can all of it be read? A URL that does not end, or a quote: what stands behind may be the next page. */
+static bool is_readable(struct str value, struct str rest)
+{
+    size_t quotes = 0;
+
+    for (size_t i = 0; i < value.len; i++)
+        quotes += value.p[i] == '"';
+    return quotes % 2 == 0 && str_find_char(rest, '<', 0) < 0;
+}
+
+/* 1 and its target, 0 there is none, -1 nobody can tell. */
+static int find_next_link(const struct http_reply *reply, struct str *target)
 {
     bool is_next;
 
@@ -110,9 +121,11 @@ static bool find_next_link(const struct http_reply *reply, struct str *target)
             continue;
         while (take_link(&rest, target, &is_next))
             if (is_next)
-                return true;
+                return 1;
+        if (!is_readable(reply->header[i].value, rest))
+            return -1;
     }
-    return false;
+    return 0;
 }
 
 /* May the listing go on at `next`? */
@@ -137,10 +150,13 @@ int hub_read_next_page(const struct http_reply *reply, struct str endpoint, stru
 {
     struct buf found = {0};
     struct str target;
-    int        rc = -1;
+    int        rc = find_next_link(reply, &target);
 
-    if (!find_next_link(reply, &target))
+    if (rc < 0) /* to take it for the last page would leave out all files behind it */
+        return err_set(err, ERR_BAD_ANSWER, "the list of files: its Link header cannot be read");
+    if (rc == 0)
         return 0;
+    rc = -1;
     if (!url_resolve(url, str_trim(target), &found)) {
         err_set(err, ERR_BAD_ANSWER, "the list of files: the next page has no usable URL");
         goto out;

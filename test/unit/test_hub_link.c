@@ -59,9 +59,13 @@ static void next_pages(void)
         {"empty", "https://huggingface.co", "https://huggingface.co/api/t",
          "Link: <>; rel=\"next\"", -1, ""},
         {"broken", "https://huggingface.co", "https://huggingface.co/api/t",
-         "Link: <https://huggingface.co/n; rel=\"next\"", 0, ""},
+         "Link: <https://huggingface.co/n; rel=\"next\"", -1, ""},
+        {"broken behind another", "https://huggingface.co", "https://huggingface.co/api/t",
+         "Link: </p>; rel=\"prev\", <https://huggingface.co/n; rel=\"next\"", -1, ""},
         {"an open quote", "https://huggingface.co", "https://huggingface.co/api/t",
-         "Link: </n>; title=\"x; rel=next", 0, ""},
+         "Link: </n>; title=\"x; rel=next", -1, ""},
+        {"no link at all", "https://huggingface.co", "https://huggingface.co/api/t", "Link: next",
+         0, ""},
     };
 
     for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
