@@ -335,8 +335,10 @@ int          hfinit_settings(hfinit *h, hfinit_setting_fn *visit, void *user, hf
 
 /* --- what a volume says of itself --- */
 
-/* The status document of the spec's volume, as it is ("" if none). The caller frees *json. Exit
- * code in error->exit_code: 0 complete, 3 not yet, else the run's failure.
+/* The status document of the spec's volume, as it is ("" if none). Shards have one each; who is none of
+ * them gets that of one which failed, else of the one that is least far. The caller frees *json. Exit
+ * code in error->exit_code: 0 complete, 3 not yet, else the run's failure; error->message has what the
+ * document does not say, or "".
  *   source  manifests/status.schema.json */
 int hfinit_read_status(hfinit *h, char **json, hfinit_error *error);
 /* The same for people. */

@@ -7,6 +7,7 @@
 #include "hfinit.h"
 #include "report.h"
 #include "snapshot.h"
+#include "store.h"
 
 struct hfinit {
     struct spec_flag    *flag; /* owned, with their texts in arena */
@@ -75,5 +76,25 @@ void hfinit_copy_line(char *to, size_t size, struct str from);
 int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out);
 /* Is the marker of the loaded spec on the volume? */
 bool hfinit_has_marker(hfinit *h);
+
+/* --- hfinit_status.c --- */
+/* The volume of the loaded spec, to be read only. The caller frees it. */
+int hfinit_open_store(hfinit *h, struct store **store, struct err *err);
+/* NAME.WHAT.json of the loaded spec. 1, 0 not there, -1. */
+int hfinit_read_state(hfinit *h, struct store *store, const char *what, struct buf *out,
+                      struct err *err);
+
+/* What there is to be told of runs of the loaded spec. {0} is empty. */
+struct hfinit_told {
+    struct buf text;   /* a status document; "": none */
+    struct buf all;    /* that one and all others of this spec, one after the other */
+    size_t     shards; /* 0: text is of a run of all of it; else of one of so many shards */
+};
+/* Of a run of all of it. Shards leave a status each; where those are newer it is the one that says most: one
+ * that has failed, but not one that stands in `before` already; else of those at work the least far; else one
+ * that was stopped; else one that is done. Replaces what was told. */
+int  hfinit_read_told(hfinit *h, struct store *store, struct str before, struct hfinit_told *told,
+                      struct err *err);
+void hfinit_told_release(struct hfinit_told *told);
 
 #endif

@@ -1,5 +1,5 @@
-/* hfinit_volume.c: what a volume says of itself: its status, when it is complete, whether its files
- * are still what they were. */
+/* hfinit_volume.c: what a volume says of itself: when it is complete, whether its files are still what
+ * they were. */
 #include "hfinit_internal.h"
 
 #include <poll.h>
@@ -12,113 +12,17 @@
 #include "report.h"
 #include "store.h"
 
-enum { STATE_MAX = 16 * 1024 * 1024, WAIT_POLL_MS = 250, WAIT_SAY_MS = 10 * 1000 };
-
-static int open_store(hfinit *h, struct store **store, struct err *err)
-{
-    const struct arena_mark mark = arena_mark(&h->arena);
-    struct store_options    options = {.read_only = true, .clock = h->clock, .log = &h->log};
-    int                     rc;
-
-    options.target = arena_strdup(&h->arena, h->spec.target); /* which the store copies */
-    rc = store_new(&options, store, err);
-    arena_rewind(&h->arena, mark);
-    return rc;
-}
-
-/* 1, 0 not there, -1. */
-static int read_state(hfinit *h, struct store *store, const char *what, struct buf *out,
-                      struct err *err)
-{
-    struct buf name = {0};
-    int        rc;
-
-    buf_printf(&name, "%.*s", STR_ARG(h->spec.name));
-    if (h->spec.shard_count > 1 && strcmp(what, "status") == 0)
-        buf_printf(&name, ".shard-%u", h->spec.shard_index);
-    buf_printf(&name, ".%s.json", what);
-    rc = store_read_state(store, buf_cstr(&name), STATE_MAX, out, err);
-    buf_release(&name);
-    return rc;
-}
-
-static int read_status(hfinit *h, struct buf *out, struct err *err)
-{
-    struct store *store;
-    int           rc;
-
-    if (open_store(h, &store, err))
-        return -1;
-    rc = read_state(h, store, "status", out, err);
-    store_free(store);
-    return rc < 0 ? -1 : 0;
-}
-
-/* A status of another spec of the same name says nothing about this one. */
-static bool is_of_this_spec(const hfinit *h, struct str json)
-{
-    struct json *doc;
-    struct err   ignored;
-    struct str   digest;
-    bool         same = true;
-
-    if (h->spec.repo_count == 0 || json.len == 0 || json_parse(json, &doc, &ignored))
-        return true;
-    if (json_str(json_get(doc, "specDigest"), &digest))
-        same = str_eq(digest, str_from(h->spec.digest));
-    json_free(doc);
-    return same;
-}
-
-static int read_status_as(hfinit *h, char **text, bool for_people, hfinit_error *error)
-{
-    struct buf json = {0}, rendered = {0};
-    struct err err;
-
-    if (read_status(h, &json, &err)) {
-        buf_release(&json);
-        return hfinit_give_error(h, &err, error);
-    }
-    if (!is_of_this_spec(h, buf_view(&json)))
-        buf_clear(&json);
-    if (for_people && json.len &&
-        report_status_text(buf_view(&json), clock_wall_ms(&h->clock), &rendered, &err)) {
-        buf_release(&json);
-        return hfinit_give_error(h, &err, error);
-    }
-    if (error)
-        *error =
-            (hfinit_error){.exit_code = report_status_exit_code(buf_view(&json)), .reason = "None"};
-    /* Another spec may have other files there since. A share alone has no marker. */
-    if (error && error->exit_code == 0 && h->spec.shard_count <= 1 && !hfinit_has_marker(h)) {
-        error->exit_code = REPORT_NOT_YET;
-        snprintf(error->message, sizeof(error->message),
-                 "its marker is gone: the volume has changed since");
-    }
-    *text = buf_take(for_people ? &rendered : &json);
-    buf_release(&json);
-    buf_release(&rendered);
-    return 0;
-}
-
-int hfinit_read_status(hfinit *h, char **json, hfinit_error *error)
-{
-    return read_status_as(h, json, false, error);
-}
-
-int hfinit_status_text(hfinit *h, char **text, hfinit_error *error)
-{
-    return read_status_as(h, text, true, error);
-}
+enum { WAIT_POLL_MS = 250, WAIT_SAY_MS = 10 * 1000 };
 
 /* --- waiting for it --- */
 
 struct wait {
-    hfinit     *h;
-    const char *file; /* NULL: the marker */
-    struct buf  status, first_status;
-    bool        looked; /* first_status is what there was when the wait began */
-    uint64_t    started_at_ms, said_at_ms;
+    hfinit            *h;
+    const char        *file; /* NULL: the marker */
+    struct hfinit_told told;
+    struct buf         before; /* what there was to tell when the wait began */
+    bool               looked; /* it is known */
+    uint64_t           started_at_ms, said_at_ms;
 };
 
 /* The path of a published file, below the target or from the root. */
@@ -146,7 +50,7 @@ static int is_there(struct wait *w, struct store *store, struct err *err)
         rc = fs_resolve_at(fd, below_target(w->h, w->file), &st, err);
         return rc == 1 ? S_ISREG(st.st_mode) : rc;
     }
-    rc = read_state(w->h, store, "complete", &text, err);
+    rc = hfinit_read_state(w->h, store, "complete", &text, err);
     if (rc > 0)
         rc = report_marker_is_of(buf_view(&text), w->h->spec.repo_count ? w->h->spec.digest : NULL);
     buf_release(&text);
@@ -160,7 +64,7 @@ bool hfinit_has_marker(hfinit *h)
     struct err    ignored;
     int           there;
 
-    if (open_store(h, &store, &ignored))
+    if (hfinit_open_store(h, &store, &ignored))
         return false;
     there = is_there(&w, store, &ignored);
     store_free(store);
@@ -178,15 +82,16 @@ static void copy_member(const struct json *object, const char *key, char *to, si
 /* The writer's failure as its own. False: it has not failed. */
 static bool writer_failed(struct wait *w, hfinit_error *out)
 {
-    int                exit_code = report_status_exit_code(buf_view(&w->status));
+    struct str         told = buf_view(&w->told.text);
+    int                exit_code = report_status_exit_code(told);
     struct json       *root = NULL;
     const struct json *error;
     struct err         ignored;
     struct str         phase;
     char               reason[48];
 
-    if (w->status.len == 0 || exit_code == 0 || exit_code == 3 ||
-        json_parse(buf_view(&w->status), &root, &ignored))
+    if (told.len == 0 || exit_code == 0 || exit_code == REPORT_NOT_YET ||
+        json_parse(told, &root, &ignored))
         return false;
     /* Who was told to stop comes again, or his successor does. */
     if (json_str(json_get(root, "phase"), &phase) && str_eq(phase, STR("cancelled"))) {
@@ -214,7 +119,7 @@ static bool writer_failed(struct wait *w, hfinit_error *out)
  * others now, and the writer that is waited for is yet to come. */
 static bool is_of_now(const struct wait *w)
 {
-    return !str_eq(buf_view(&w->status), buf_view(&w->first_status));
+    return str_find(buf_view(&w->before), buf_view(&w->told.text), 0) < 0;
 }
 
 static void say_waiting(struct wait *w, const hfinit_error *before, uint64_t now_ms)
@@ -234,7 +139,7 @@ static void say_waiting(struct wait *w, const hfinit_error *before, uint64_t now
                   LOG_NUM("waited_ms", now_ms - w->started_at_ms));
         return;
     }
-    if (w->status.len && json_parse(buf_view(&w->status), &root, &ignored) == 0) {
+    if (w->told.text.len && json_parse(buf_view(&w->told.text), &root, &ignored) == 0) {
         json_str(json_get(root, "phase"), &phase);
         json_u64(json_get(json_get(root, "totals"), "percent"), &percent);
     }
@@ -257,6 +162,17 @@ static int check_stop(struct wait *w, struct err *err)
                    kind == ERR_INTERRUPTED ? "SIGINT" : "SIGTERM");
 }
 
+static int look_who_works(struct wait *w, struct store *store, struct err *err)
+{
+    if (hfinit_read_told(w->h, store, buf_view(&w->before), &w->told, err))
+        return -1;
+    if (w->looked)
+        return 0;
+    w->looked = true;
+    buf_add_str(&w->before, buf_view(&w->told.all));
+    return hfinit_read_told(w->h, store, buf_view(&w->before), &w->told, err);
+}
+
 /* 1 done, 0 go on, -1 with *error filled. */
 static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
 {
@@ -268,22 +184,17 @@ static int wait_turn(struct wait *w, uint64_t timeout_ms, hfinit_error *error)
     bool          failed;
     int           there;
 
-    buf_clear(&w->status);
-    if (open_store(h, &store, &err))
+    if (hfinit_open_store(h, &store, &err))
         return hfinit_give_error(h, &err, error);
     there = is_there(w, store, &err);
-    if (there == 0 && read_state(h, store, "status", &w->status, &err) < 0)
-        there = -1;
+    if (there == 0)
+        there = look_who_works(w, store, &err);
     store_free(store);
     if (there < 0)
         return hfinit_give_error(h, &err, error);
     if (there)
         return 1;
-    if (!w->looked) {
-        w->looked = true;
-        buf_add_str(&w->first_status, buf_view(&w->status));
-    }
-    failed = is_of_this_spec(h, buf_view(&w->status)) && writer_failed(w, &failure);
+    failed = writer_failed(w, &failure);
     if (failed && is_of_now(w)) {
         if (error)
             *error = failure;
@@ -329,8 +240,8 @@ int hfinit_wait(hfinit *h, const char *file, uint64_t timeout_ms, hfinit_error *
     do {
         rc = wait_turn(&w, timeout_ms, error);
     } while (rc == 0);
-    buf_release(&w.status);
-    buf_release(&w.first_status);
+    hfinit_told_release(&w.told);
+    buf_release(&w.before);
     return rc > 0 ? 0 : -1;
 }
 

@@ -83,6 +83,7 @@ struct spec {
     enum spec_unreachable on_unreachable;
     uint64_t              lock_wait_ms;
     uint32_t              shard_index, shard_count;
+    bool                  shard_unknown; /* of several; only without_token, for who just looks */
     uint64_t              start_jitter_ms;
     bool                  stay;
     uint64_t              watch_ms; /* 0 never; else it stays as well */

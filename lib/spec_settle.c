@@ -70,6 +70,7 @@ static int settle_shard(struct spec_draft *d)
 
     if (d->spec->shard_count <= 1 || spec_place_of(d, "shard.index")->layer != SPEC_FROM_DEFAULT)
         return 0;
+    d->spec->shard_unknown = !index.p;
     if (!index.p && d->source->without_token) /* the index is the pod's, as the token is */
         return 0;
     if (!index.p)

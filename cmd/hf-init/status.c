@@ -20,12 +20,11 @@ int command_status(struct app *app)
         free(text);
         return app_fail(app, &error);
     }
-    if (text && text[0])
-        fputs(text, stdout);
-    else
-        console_say(app->console, "no run of this spec has left a status on this volume yet");
+    fputs(text, stdout);
     if (error.message[0])
         console_say(app->console, "%s", error.message);
+    else if (!text[0])
+        console_say(app->console, "no run of this spec has left a status on this volume yet");
     free(text);
     return error.exit_code;
 }

@@ -94,6 +94,50 @@ def test_shards_in_parallel_fetch_every_file_once_and_the_last_one_marks(start, 
     assert hub.count() == 1
 
 
+def test_who_is_none_of_the_shards_learns_from_them_how_far_they_are(run, start, hub, volume, until):
+    """As the pods that wait for an indexed Job: shard.count stands in the Job alone, or is all that they know of shards."""
+    hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    shards = [spec(shard={"index": n, "count": 2}) for n in range(2)]
+    assert run(shards[0]).code == 0
+    assert run(shards[0], command="status").code == 0, "of its own share"
+    for reader in (spec(), spec(shard={"count": 2})):
+        for args in ([], ["--json"]):
+            result = run(reader, *args, command="status")
+            assert result.code == 3 and "no marker yet" in result.stderr and "complete" in result.stdout, result
+    gate = hub.gate(host="cdn")
+    running = start(shards[1])
+    assert gate.wait()
+    until(lambda: volume.status("default.shard-1")["phase"] == "downloading")
+    result = run(spec(), "--json", command="status")
+    assert result.code == 3 and "one of 2 shards" in result.stderr, result
+    assert json.loads(result.stdout)["pid"] == running.process.pid
+    for reader in (spec(), shards[0]):
+        waited = run(reader, "--timeout", "500ms", command="wait")
+        assert waited.code == 33, waited
+        assert [line["phase"] for line in waited.lines if line["msg"] == "waiting for the volume"] == ["downloading"]
+    gate.release()
+    assert running.wait().code == 0 and volume.marker()
+    for args in ([], ["--json"]):
+        result = run(spec(), *args, command="status")
+        assert result.code == 0 and "complete" in result.stdout, result
+    assert run(spec("other"), command="status").code == 3
+
+
+def test_the_failure_of_a_shard_is_that_of_who_waits_for_all_of_them(run, start, hub):
+    shards = [spec(shard={"index": n, "count": 2}) for n in range(2)]
+    assert run(shards[0]).code == 12
+    assert run(spec(), command="status").code == 12
+    waiter = start(spec(), command="wait")
+    assert "the run before failed" in waiter.process.stderr.readline()
+    hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    assert run(shards[0]).code == 0
+    assert waiter.process.poll() is None, "what failed before it came is another day's"
+    hub.fault("status", path="*/revision/*", code=404, times=None, headers={"X-Error-Code": "RepoNotFound"})
+    assert run(shards[1]).code == 12
+    result = waiter.wait()
+    assert result.code == 12 and "acme/tiny" in result.stderr, result
+
+
 def test_a_shard_alone_leaves_no_marker(run, hub, volume):
     hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
     result = run(spec(shard={"index": 0, "count": 2}))
@@ -404,3 +448,17 @@ def test_the_status_of_a_spec_whose_marker_is_gone_is_not_complete(run, hub, vol
     assert run(two).code == 0 and run(two, command="status").code == 0
     result = run(one, command="status")
     assert result.code == 3 and "its marker is gone" in result.stderr, result
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "{}"])
+def test_where_no_status_can_be_read_the_marker_says_whether_it_is_complete(run, hub, volume, text):
+    hub.model("acme/tiny", {"a.txt": "a"})
+    assert run(spec()).code == 0
+    (volume / ".hf-init/default.status.json").write_text(text)
+    for args in ([], ["--json"]):
+        result = run(spec(), *args, command="status")
+        assert result.code == 0 and result.stdout == "" and "the marker is there" in result.stderr, result
+    (volume / ".hf-init/default.complete.json").unlink()
+    for args in ([], ["--json"]):
+        result = run(spec(), *args, command="status")
+        assert result.code == 3 and result.stdout == (text if args else "") and "endpoint" not in result.stderr, result
