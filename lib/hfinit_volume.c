@@ -20,8 +20,9 @@ struct wait {
     hfinit            *h;
     const char        *file; /* NULL: the marker */
     struct hfinit_told told;
-    struct buf         before; /* what there was to tell when the wait began */
-    bool               looked; /* it is known */
+    struct buf         before;  /* what there was to tell when the wait began */
+    bool               looked;  /* it is known */
+    bool               refused; /* the last look at the file was not allowed */
     uint64_t           started_at_ms, said_at_ms;
 };
 
@@ -37,6 +38,20 @@ static const char *below_target(const hfinit *h, const char *file)
     return file;
 }
 
+/* A folder that is new may not have its rights yet; one that lets nobody in twice in a row has. */
+static bool is_refused(struct wait *w, int fd, const char *file, struct err *err)
+{
+    int  probe = fs_open_resolved_at(fd, file, err);
+    bool was_refused = w->refused;
+
+    w->refused = probe < 0 && err->kind == ERR_PERMISSION;
+    fs_close(&probe);
+    if (!w->refused || !was_refused)
+        return false;
+    err_hint(err, "run as the user or with the group of the writer (fsGroup), or set its dirMode");
+    return true;
+}
+
 /* 1 what is waited for is there, 0 not yet, -1. */
 static int is_there(struct wait *w, struct store *store, struct err *err)
 {
@@ -47,7 +62,11 @@ static int is_there(struct wait *w, struct store *store, struct err *err)
     if (fd < 0)
         return 0;
     if (w->file) {
-        rc = fs_resolve_at(fd, below_target(w->h, w->file), &st, err);
+        const char *file = below_target(w->h, w->file);
+
+        rc = fs_resolve_at(fd, file, &st, err);
+        if (rc == 0 && is_refused(w, fd, file, err))
+            return -1;
         return rc == 1 ? S_ISREG(st.st_mode) : rc;
     }
     rc = hfinit_read_state(w->h, store, "complete", &text, err);

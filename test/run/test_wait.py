@@ -1,8 +1,10 @@
 """What `hf-init wait` promises: it ends when the volume is complete, or the file there, or the writer has failed."""
+import os
 import signal
 import time
 
 import pytest
+from conftest import NOBODY
 from standin import lfs
 
 MB = 1 << 20
@@ -69,6 +71,19 @@ def test_a_file_is_found_in_either_layout(run, hub, volume, layout):
     assert run(spec).code == 0
     path = "acme/tiny/w.bin" if layout == "dir" else f"models--acme--tiny/snapshots/{repo.head('main').sha}/w.bin"
     assert run(spec, "--file", path, command="wait").code == 0
+
+
+def test_a_file_in_a_folder_that_lets_nobody_in_is_not_waited_for(run, hub, public):
+    """Of another user's, as where writer and reader are pods of their own."""
+    hub.model("acme/tiny", {"a.txt": "a"})
+    target = public / "volume"
+    assert run({**ONE, "target": str(target)}).code == 0
+    words = ("--target", str(target), "--timeout", "20s", "--file", "acme/tiny/a.txt")
+    nobody = {"command": "wait", "bin": str(public / "hf-init"), "prefix": NOBODY}
+    assert run(None, *words, **nobody).code == 0
+    os.chmod(target / "acme", 0o700)
+    result = run(None, *words, **nobody)
+    assert result.code == 22 and "uid 65534" in result.stderr and "dirMode" in result.stderr, result
 
 
 def test_the_writers_failure_is_the_waiters(run, hub, waiting):
