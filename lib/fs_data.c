@@ -141,14 +141,24 @@ static int read_all(int fd, const char *name, size_t max, struct buf *out, struc
     }
 }
 
+/* NFS: a rename on another node puts a new file in the place of the one that we have open, whose handle is
+ * stale from then on. Files that are replaced every second are met so within minutes. */
 int fs_read_small_at(int dir_fd, const char *rel, size_t max, struct buf *out, struct err *err)
 {
-    int fd = fs_open_at(dir_fd, rel, O_RDONLY, 0, err), rc;
+    enum { TRIES = 4 };
+    int rc = -1;
 
-    if (fd < 0)
-        return err->sys_errno == ENOENT || err->sys_errno == ENOTDIR ? 0 : -1;
-    rc = read_all(fd, rel, max, out, err);
-    fs_close(&fd);
+    for (int i = 0; i < TRIES && rc < 0; i++) {
+        int fd = fs_open_at(dir_fd, rel, O_RDONLY, 0, err);
+
+        if (fd >= 0)
+            rc = read_all(fd, rel, max, out, err);
+        else if (err->sys_errno == ENOENT || err->sys_errno == ENOTDIR)
+            rc = 0;
+        fs_close(&fd);
+        if (rc < 0 && err->sys_errno != ESTALE)
+            break;
+    }
     return rc;
 }
 

@@ -243,10 +243,11 @@ ROWS = [
     ),
     Row(
         "D26",
-        "NFS: a rename was done, the answer is ENOENT",
-        "it counts as done",
+        "NFS: a rename was done, the answer is ENOENT; ESTALE, for a file was replaced while it is read",
+        "it counts as done; it is read again",
         proved=(
             ODD + "test_a_rename_whose_answer_is_lost_was_done",
+            ODD + "test_what_is_replaced_while_it_is_read_is_read_again",
             LONG + "test_any_answer_may_be_lost_after_it_was_done",
         ),
     ),

@@ -159,6 +159,19 @@ def test_a_rename_whose_answer_is_lost_was_done(run, odd, volume, tiny, layout, 
     assert stray(volume) == []
 
 
+def test_what_is_replaced_while_it_is_read_is_read_again(run, odd, tiny, complete):
+    """NFS: the handle of a file that another node's rename has replaced is stale; a status is replaced every second."""
+    complete(run(ONE), tiny)
+    odd.rules(short=1 << 16)  # past the page cache, which would ask again by itself
+    for command in ("status", "wait"):
+        odd.rules(fail={"read": ["ESTALE", 1]})
+        result = run(ONE, command=command)
+        assert result.code == 0, result
+        odd.rules(fail={"read": ["ESTALE", None]})
+        result = run(ONE, command=command)
+        assert result.code == 21, result
+
+
 # Volumes that go away.
 
 
