@@ -130,27 +130,29 @@ static void look(struct snapshot *s)
     progress_look(s->progress, &s->view);
 }
 
-static void show_metrics(struct snapshot *s, const struct err *err)
-{
-    const struct report_metrics run = {&s->report, &s->view, progress_stats(s->progress), err};
-
-    if (!s->is_quiet && !s->config.read_only)
-        metrics_show(s->config.metrics, &run, s->marker_is_there);
-}
-
-/* A look says nothing of itself; meanwhile others may take the marker away. */
-static void show_ready(struct snapshot *s)
+/* Others may take the marker away: of a run that waits, and during a look, which says nothing of itself. */
+static void look_for_marker(struct snapshot *s)
 {
     struct buf text = {0};
     struct err ignored;
 
-    if (!s->is_quiet || !s->store || !s->config.metrics)
+    if (!s->config.metrics || !s->store || !(s->is_quiet || s->view.phase == PHASE_WAITING))
         return;
-    metrics_show_ready(s->config.metrics,
-                       store_read_state(s->store, s->marker_name, MARKER_MAX, &text, &ignored) >
-                               0 &&
-                           report_marker_is_of(buf_view(&text), s->spec->digest));
+    s->marker_is_there =
+        store_read_state(s->store, s->marker_name, MARKER_MAX, &text, &ignored) > 0 &&
+        report_marker_is_of(buf_view(&text), s->spec->digest);
     buf_release(&text);
+}
+
+static void show_metrics(struct snapshot *s, const struct err *err)
+{
+    const struct report_metrics run = {&s->report, &s->view, progress_stats(s->progress), err};
+
+    look_for_marker(s);
+    if (!s->is_quiet && !s->config.read_only)
+        metrics_show(s->config.metrics, &run, s->marker_is_there);
+    else if (s->is_quiet && s->store)
+        metrics_show_ready(s->config.metrics, s->marker_is_there);
 }
 
 void snapshot_write_status(struct snapshot *s, const struct err *err)
@@ -163,7 +165,6 @@ void snapshot_write_status(struct snapshot *s, const struct err *err)
     look(s);
     s->status_at_ms = clock_now_ms(&s->config.clock);
     show_metrics(s, err);
-    show_ready(s);
     if (s->config.last)
         last_words_prepare(s->config.last, &s->report, &s->view,
                            has_status && !progress_phase_is_final(s->view.phase));

@@ -240,3 +240,23 @@ def test_who_waits_for_another_that_fetches_is_not_ready(start, hub, volume, unt
     assert other.wait().code == 0
     until(lambda: probe(address, "/readyz") == 200)
     stop(running)
+
+
+def test_who_begins_by_waiting_for_another_is_ready_no_longer_than_the_marker_is_there(start, run, hub, volume, until):
+    repo = tiny(hub)
+    address = own_address()
+    assert run(ONE).code == 0
+    repo.push({"w.bin": lfs(3 * MB)})
+    listing, weights = hub.gate(path="*/tree/*"), hub.gate(file="w.bin", host="cdn", at=MB)
+    other = start(ONE)
+    assert listing.wait()
+    running = start({**STAY, "metrics": {"listen": address}})
+    until(lambda: (p := scrape(address)) and p.phase == "waiting")
+    assert probe(address, "/readyz") == 200 and volume.marker()
+    listing.release()
+    assert weights.wait() and volume.marker() is None
+    until(lambda: probe(address, "/readyz") == 503)
+    weights.release()
+    assert other.wait().code == 0
+    until(lambda: probe(address, "/readyz") == 200)
+    stop(running)
