@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { /* how long a line may wait for room */
@@ -65,16 +66,34 @@ static bool write_whole(struct console *c, const char *text, size_t len, int wai
     return true;
 }
 
+/* As the library writes them: "2026-11-22T20:12:17.123Z", and of it 20:12:17 for people. */
+static void now(char stamp[32])
+{
+    struct timespec wall;
+    struct tm       utc;
+    size_t          len;
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    gmtime_r(&wall.tv_sec, &utc);
+    len = strftime(stamp, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(stamp + len, 32 - len, ".%03uZ", (unsigned)(wall.tv_nsec / 1000000));
+}
+
 /* What was lost is said in the form of the lines around it. */
 static void own_up(struct console *c, bool json)
 {
-    char line[160];
-    int  len = snprintf(line, sizeof(line),
-                       json ? "{\"level\":\"warn\",\"msg\":\"standard error was not read in time\","
-                               "\"lines_dropped\":%u}\n"
-                             : "WARN  standard error was not read in time lines_dropped=%u\n",
-                        c->dropped);
+    static const char what[] = "standard error was not read in time";
+    char              line[160], stamp[32];
+    int               len;
 
+    now(stamp);
+    if (json)
+        len = snprintf(line, sizeof(line),
+                       "{\"ts\":\"%s\",\"level\":\"warn\",\"msg\":\"%s\",\"lines_dropped\":%u}\n",
+                       stamp, what, c->dropped);
+    else
+        len = snprintf(line, sizeof(line), "%.8s WARN  %s lines_dropped=%u\n", stamp + 11, what,
+                       c->dropped);
     if (!write_whole(c, line, (size_t)len, 0))
         return;
     c->dropped = 0;

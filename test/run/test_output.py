@@ -1,4 +1,5 @@
 """What a run says: status, marker, termination message, log, results; in which words; and what it never says."""
+import fcntl
 import json
 import os
 import re
@@ -493,6 +494,25 @@ def test_nobody_who_reads_the_log_does_not_stop_a_run(hub, volume, tmp_path):
     finally:
         gone.kill()
     assert volume.files("acme/tiny") == content_of(repo)
+
+
+def test_who_reads_the_log_late_is_told_how_much_of_it_is_lost(hub, volume, tmp_path, until):
+    hub.model("acme/tiny", {**{"f/%03d.bin" % n: lfs(1000 + n) for n in range(150)}, "w.bin": lfs(2 * MIB)})
+    gate = hub.gate(file="w.bin", host="cdn", at=MIB)
+    env = as_command(HF_ENDPOINT=hub.endpoint, HF_INIT_TARGET=str(volume.path), HF_INIT_LOG_LEVEL="debug")
+    late = subprocess.Popen([BIN], env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    fcntl.fcntl(late.stderr, fcntl.F_SETPIPE_SZ, 16384)
+    try:
+        assert gate.wait()
+        until(lambda: len(volume.files("acme/tiny")) == 150)
+        gate.release()
+        lines = [json.loads(line) for line in late.communicate(timeout=30)[1].splitlines()]
+    finally:
+        late.kill()
+        late.communicate()
+    lost = [line for line in lines if "lines_dropped" in line]
+    assert late.returncode == 0 and lost and lost[0]["lines_dropped"] > 0
+    assert all(list(line)[:3] == ["ts", "level", "msg"] for line in lines), lost
 
 
 def test_an_empty_environment_is_enough(start, hub, volume):
