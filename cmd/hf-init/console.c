@@ -151,13 +151,21 @@ void console_error(struct console *console, const hfinit_error *error)
         console_say(console, "  request id: %s", error->request_id);
 }
 
+/* An earlier write may have met it already, and what it said is gone. */
+static bool has_reader_left(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
 int console_finish_stdout(hfinit_error *error)
 {
     int failed;
 
     errno = 0;
     failed = fflush(stdout);
-    if ((!failed && !ferror(stdout)) || errno == EPIPE)
+    if ((!failed && !ferror(stdout)) || errno == EPIPE || has_reader_left())
         return 0;
     memset(error, 0, sizeof(*error));
     error->exit_code = 21;

@@ -284,6 +284,16 @@ def test_a_plan_that_cannot_be_written_is_not_a_success(start, hub):
     assert 0 < result.code < 128 and "output" in result.stderr, result
 
 
+@pytest.mark.parametrize("words", ["validate -v --repos acme/tiny --target /x", "completion bash", "version", "run --help"])
+def test_a_reader_of_results_may_leave_early(words, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([BIN, *words.split()], env={}, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=write,
+                          stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 0 and "output" not in done.stderr, done
+
+
 def test_version_names_what_is_inside(run):
     result = run(command="version")
     assert result.code == 0 and result.stdout.startswith("hf-init ") and result.stderr == ""
