@@ -116,10 +116,11 @@ ROWS = [
     ),
     Row(
         "D12",
-        "fallocate is not supported, not allowed, or too large",
-        "goes on without",
+        "fallocate or openat2 is not supported, or not allowed (old kernels, seccomp, gVisor); fallocate is too large",
+        "goes on without; what is there is found and read",
         proved=(
             QUICK + "test_a_call_that_the_volume_lacks_is_done_without",
+            QUICK + "test_what_is_there_is_read_where_openat2_is_refused",
             ODD + "test_what_a_volume_lacks_is_done_without",
         ),
     ),
@@ -253,9 +254,10 @@ ROWS = [
     ),
     Row(
         "D27",
-        "short reads and writes, EINTR",
-        "go on where they stopped",
+        "short reads and writes, EINTR; EAGAIN from openat2, for something was renamed meanwhile",
+        "go on where they stopped; made again",
         proved=(
+            QUICK + "test_a_link_that_the_kernel_cannot_follow_at_once_is_followed_all_the_same",
             ODD + "test_reads_and_writes_that_stop_short_go_on",
             QUICK + "test_calls_that_are_interrupted_are_made_again",
         ),
