@@ -288,15 +288,21 @@ static int check_limit(const struct snapshot *s, struct err *err)
 
 int snapshot_check_space(struct snapshot *s, struct err *err)
 {
+    int rc;
+
     s->volume_count = 0;
     if (add_up(s, err))
         return -1;
     if (!s->spec->disk_check)
         return 0;
-    if (check_limit(s, err))
-        return -1;
-    for (size_t v = 0; v < s->volume_count; v++)
-        if (check_volume(s, &s->volume[v], err))
-            return -1;
-    return 0;
+    rc = check_limit(s, err);
+    for (size_t v = 0; v < s->volume_count; v++) { /* all of them: a plan shows which fits */
+        struct err why;
+
+        if (check_volume(s, &s->volume[v], &why) && rc == 0) {
+            *err = why;
+            rc = -1;
+        }
+    }
+    return rc;
 }

@@ -110,16 +110,8 @@ static void print_failures(const hfinit_plan *plan)
     }
 }
 
-static bool fits(const hfinit_plan *plan)
-{
-    for (size_t i = 0; i < plan->volume_count; i++)
-        if (!plan->volume[i].fits)
-            return false;
-    return true;
-}
-
 /* The answer, for who reads one line only. */
-static void print_sum(const hfinit_plan *plan)
+static void print_sum(const hfinit_plan *plan, const char *answer)
 {
     char     bytes[24];
     uint64_t there = 0, failed = 0;
@@ -135,16 +127,16 @@ static void print_sum(const hfinit_plan *plan)
     if (there == plan->files)
         printf("Nothing to fetch: all %" PRIu64 " files are there.\n", plan->files);
     else
-        printf("%s to fetch for %" PRIu64 " of %" PRIu64 " files, %s\n", bytes, plan->files - there,
-               plan->files, fits(plan) ? "and it fits." : "which does NOT fit.");
+        printf("%s to fetch for %" PRIu64 " of %" PRIu64 " files%s\n", bytes, plan->files - there,
+               plan->files, answer);
 }
 
-static void print_table(const hfinit_plan *plan)
+static void print_table(const hfinit_plan *plan, const char *answer)
 {
     print_repos(plan);
     print_volumes(plan);
     print_failures(plan);
-    print_sum(plan);
+    print_sum(plan, answer);
 }
 
 /* ---- JSON ---- */
@@ -248,6 +240,14 @@ static bool tells_something(const hfinit_plan *plan)
     return plan->files > 0;
 }
 
+/* Whether it fits is looked at last: not where a repo has failed. */
+static const char *answer_of(int rc, const hfinit_error *error)
+{
+    if (rc == 0)
+        return ", and it fits.";
+    return is_about_this_disk(error) ? ", which does NOT fit." : ".";
+}
+
 int app_show_plan(struct app *app)
 {
     hfinit_error error = {0};
@@ -267,7 +267,7 @@ int app_show_plan(struct app *app)
         if (format == JSON)
             print_json(&plan);
         else
-            print_table(&plan);
+            print_table(&plan, answer_of(rc, &error));
     }
     hfinit_plan_release(&plan);
     return rc ? app_fail(app, &error) : 0;

@@ -61,6 +61,23 @@ def test_the_table_ends_with_the_answer(run, hub, tiny):
     assert run(ONE, command="plan").stdout.splitlines()[-1] == "Nothing to fetch: all 2 files are there."
 
 
+def test_the_answer_is_that_of_the_exit_code(run, hub, tiny):
+    limited = run({**ONE, "disk": {"limit": "1MiB", "reserve": 0}}, command="plan")
+    assert limited.code == 20 and limited.stdout.splitlines()[-1].endswith("which does NOT fit."), limited
+    failed = run({"repos": [{"id": "acme/tiny"}, {"id": "acme/missing"}]}, command="plan")
+    assert failed.code == 12 and failed.stdout.splitlines()[-1] == "3.0 MiB to fetch for 2 of 2 files.", failed
+
+
+def test_each_volume_tells_for_itself_whether_it_fits(run, hub, volume, mounts):
+    for name in ("one", "two", "three"):
+        hub.model(f"acme/{name}", {"w.bin": lfs(6 * MB)})
+        mounts.tmpfs(volume / name, (64 if name == "three" else 4) * MB)
+    spec = {"repos": [{"id": f"acme/{name}", "path": f"{name}/model"} for name in ("one", "two", "three")]}
+    result = run(spec, "--json", command="plan", prefix=mounts.prefix)
+    assert result.code == 20, result
+    assert [v["fits"] for v in judged(result.stdout)["volumes"]] == [False, False, True]
+
+
 def quantity(text):
     return int(re.fullmatch(r"(\d+)Gi", text)[1]) * GI
 
