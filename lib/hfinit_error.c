@@ -73,18 +73,25 @@ void hfinit_copy_line(char *to, size_t size, struct str from)
     buf_release(&line);
 }
 
-/* What the spec says of the repo that failed. */
+/* What the spec says of the repo that failed. The same id may be there at several revisions. */
 static void name_repo(const hfinit *h, hfinit_error *out)
 {
+    const struct spec_repo *found = NULL;
+
     for (size_t i = 0; out->repo[0] && i < h->spec.repo_count; i++) {
         const struct spec_repo *repo = &h->spec.repo[i];
+        bool failed = h->snapshot && !repo->optional && snapshot_repo_error(h->snapshot, i);
 
-        if (!str_eq(repo->id, str_from(out->repo)))
+        if (!str_eq(repo->id, str_from(out->repo)) || (found && !failed))
             continue;
-        copy_text(out->type, sizeof(out->type), str_from(repo_type_name(repo->type)));
-        copy_text(out->revision, sizeof(out->revision), repo->revision);
-        return;
+        found = repo;
+        if (failed)
+            break;
     }
+    if (!found)
+        return;
+    copy_text(out->type, sizeof(out->type), str_from(repo_type_name(found->type)));
+    copy_text(out->revision, sizeof(out->revision), found->revision);
 }
 
 int hfinit_give_error(hfinit *h, const struct err *err, hfinit_error *out)

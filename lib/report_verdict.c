@@ -305,22 +305,34 @@ static void emit_message(struct emit *e, const struct report_run *run,
     buf_release(&text);
 }
 
-/* The repo that the message is about: the failed one, else the only one. */
-static void emit_repo_name(struct emit *e, const struct report_run *run, const struct err *err)
+/* The repo that the message is about: the first that failed, else the only one. The same id may be there at
+ * several revisions. */
+static const struct report_repo *find_repo(const struct report_run    *run,
+                                           const struct progress_view *view, const char *id)
 {
-    const char *id = has_failed(err) ? err->repo : "";
+    const struct report_repo *found = NULL;
 
     for (size_t i = 0; run && i < run->repo_count; i++) {
         const struct report_repo *repo = &run->repo[i];
 
         if (run->repo_count > 1 && strcmp(repo->id, id) != 0)
             continue;
-        emit_clipped(e, "repo", repo->id, NAME_LIMIT);
-        emit_clipped(e, "revision", repo->revision, NAME_LIMIT);
-        emit_clipped(e, "commit", repo->commit, NAME_LIMIT);
-        return;
+        if (view && i < view->repo_count && view->repo[i].failed && !repo->optional)
+            return repo;
+        found = found ? found : repo;
     }
-    emit_clipped(e, "repo", id, NAME_LIMIT);
+    return found;
+}
+
+static void emit_repo_name(struct emit *e, const struct report_run *run,
+                           const struct progress_view *view, const struct err *err)
+{
+    const char               *id = has_failed(err) ? err->repo : "";
+    const struct report_repo *repo = find_repo(run, view, id);
+
+    emit_clipped(e, "repo", repo ? repo->id : id, NAME_LIMIT);
+    emit_clipped(e, "revision", repo ? repo->revision : NULL, NAME_LIMIT);
+    emit_clipped(e, "commit", repo ? repo->commit : NULL, NAME_LIMIT);
 }
 
 static void emit_failure(struct emit *e, const struct err *err)
@@ -347,7 +359,7 @@ void report_termination(const struct report_run *run, const struct progress_view
     emit_cstr(&e, "reason", has_failed(err) ? err_reason(err->kind) : "Complete");
     emit_u64(&e, "exitCode", has_failed(err) ? (uint64_t)err_exit_code(err->kind) : 0);
     emit_bool(&e, "retryable", has_failed(err) && err_is_retryable(err->kind));
-    emit_repo_name(&e, run, err);
+    emit_repo_name(&e, run, view, err);
     emit_u64(&e, "bytesDone", bytes);
     emit_u64(&e, "bytesTotal",
              view && view->totals.files_planned ? view->totals.bytes_planned : bytes);

@@ -133,6 +133,16 @@ def test_the_termination_message_of_a_success_replaces_the_old_failure(run, hub,
     assert (said()["reason"], said()["exitCode"], said()["bytesDone"], said()["bytesTotal"]) == ("Complete", 0, 300_007, 300_007)
 
 
+def test_the_message_names_the_revision_that_failed_and_not_another_of_the_same_repo(run, hub, said):
+    tiny(hub)
+    repos = [{"id": "acme/tiny", "revision": "v8", "path": "8", "optional": True}, {"id": "acme/tiny"},
+             {"id": "acme/tiny", "revision": "v9", "path": "9"}]
+    result = run({"repos": repos})
+    assert result.code == 12, result
+    assert (said()["repo"], said()["revision"]) == ("acme/tiny", "v9") and "v9" in said()["message"]
+    assert "commit" not in said()
+
+
 @pytest.mark.parametrize("name", ["n" * 240, "é" * 120, "\u4e2d" * 80, '"\\' * 100, "\x01" * 200])
 def test_the_termination_message_stays_small_whatever_is_in_it(run, hub, tmp_path, said, name):
     hub.model("acme/tiny", {"/".join([name] * 4): lfs(1000)})
