@@ -196,6 +196,11 @@ void metrics_show(struct metrics *m, const struct report_metrics *run, bool is_r
     show_page(m, is_ready, run->view->phase);
 }
 
+bool metrics_tells_failure(const struct metrics *m)
+{
+    return m && m->phase == PHASE_FAILED;
+}
+
 void metrics_show_ready(struct metrics *m, bool is_ready)
 {
     if (m && m->is_ready != is_ready)

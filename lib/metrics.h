@@ -29,6 +29,8 @@ void metrics_free(struct metrics *m); /* NULL is fine, here and in all others */
 
 /* The state of a run, to be shown from now on. `is_ready`: the marker is there. */
 void metrics_show(struct metrics *m, const struct report_metrics *run, bool is_ready);
+/* Is that of a run that failed what is shown? */
+bool metrics_tells_failure(const struct metrics *m);
 /* Between runs. */
 void metrics_show_ready(struct metrics *m, bool is_ready);
 enum metrics_look { METRICS_UNCHANGED, METRICS_CHANGED, METRICS_FAILED };

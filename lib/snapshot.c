@@ -585,6 +585,8 @@ int snapshot_run(struct snapshot *s, struct err *err)
         progress_enter(s->progress, PHASE_FAILED);
     if (s->store)
         snapshot_fill_report(s);
+    if (rc == 0 && metrics_tells_failure(s->config.metrics))
+        s->is_quiet = false; /* a look that found what others have mended has something to say */
     snapshot_write_status(s, rc ? err : NULL);
     snapshot_tell_progress(s);
     snapshot_drop_leases(s);

@@ -260,3 +260,19 @@ def test_who_begins_by_waiting_for_another_is_ready_no_longer_than_the_marker_is
     assert other.wait().code == 0
     until(lambda: probe(address, "/readyz") == 200)
     stop(running)
+
+
+def test_what_another_has_mended_is_no_failure_any_more(start, run, hub, volume, until):
+    repo = tiny(hub)
+    address = own_address()
+    running = start({**ONE, "watch": "10s", "metrics": {"listen": address}})
+    until(lambda: probe(address, "/readyz") == 200)
+    fault = hub.fault("other-bytes", file="w.bin", host="cdn", times=None)
+    repo.push({"w.bin": lfs(3 * MB)})
+    until(lambda: (p := scrape(address)) and p.phase == "failed", seconds=30)
+    fault.clear()
+    assert run(ONE).code == 0
+    until(lambda: probe(address, "/readyz") == 200, seconds=30)
+    page = until(lambda: (p := scrape(address)) and p.phase == "complete" and p, seconds=30)
+    assert page.get("hf_init_exit_code", reason="Complete") == 0
+    stop(running)
