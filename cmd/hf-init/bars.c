@@ -89,11 +89,24 @@ static size_t next_letter(const char *p, wchar_t *letter)
     return len ? len : 1;
 }
 
+/* Turns the direction of writing, and the rest of the line with it? As in lib/str.h. */
+static bool turns_direction(wchar_t letter)
+{
+    return letter == 0x200E || letter == 0x200F || (letter >= 0x202A && letter <= 0x202E) ||
+           (letter >= 0x2066 && letter <= 0x2069);
+}
+
+/* -1: it is printed as ?. */
+static int own_width(wchar_t letter)
+{
+    return turns_direction(letter) ? -1 : wcwidth(letter);
+}
+
 static unsigned width_of_letter(wchar_t letter)
 {
-    int width = wcwidth(letter);
+    int width = own_width(letter);
 
-    return width < 0 ? 1 : (unsigned)width; /* what has no width is printed as ? */
+    return width < 0 ? 1 : (unsigned)width;
 }
 
 static unsigned width_of(const char *text)
@@ -121,7 +134,7 @@ static unsigned add_columns(struct text *t, const char *text, unsigned skip, uns
         if (seen >= skip) {
             if (used + columns > width)
                 break;
-            if (wcwidth(letter) < 0 || (len == 1 && (unsigned char)*text >= 0x80))
+            if (own_width(letter) < 0 || (len == 1 && (unsigned char)*text >= 0x80))
                 add_text(t, "?");
             else
                 add_bytes(t, text, len);

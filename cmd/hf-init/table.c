@@ -116,20 +116,6 @@ void table_release(struct table *table)
     *table = (struct table){0};
 }
 
-void table_print_line(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c == 0xC2 && (unsigned char)text[1] < 0xA0 && text[1]) {
-            fputc('?', out); /* C1 control characters: terminals obey them too */
-            text++;
-        } else {
-            fputc(c == '\n' || c == '\t' ? ' ' : c < ' ' || c == 0x7F ? '?' : c, out);
-        }
-    }
-}
-
 /* Length of the UTF-8 sequence at p, or 0. NUL ends the text and is never a continuation. */
 static size_t sequence_len(const unsigned char *p)
 {
@@ -156,6 +142,45 @@ static size_t sequence_len(const unsigned char *p)
     return 0;
 }
 
+/* Does the sequence move a cursor or turn the direction of writing? As in lib/str.h. */
+static bool is_control(const unsigned char *p, size_t len)
+{
+    if (len == 1)
+        return *p < ' ' || *p == 0x7F;
+    if (len == 2)
+        return p[0] == 0xC2 && p[1] < 0xA0;
+    if (len != 3 || p[0] != 0xE2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xAA && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9);
+}
+
+void table_print_line(FILE *out, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    while (*p) {
+        size_t len = sequence_len(p);
+
+        if (*p == '\n' || *p == '\t')
+            fputc(' ', out);
+        else if (len == 0 || is_control(p, len))
+            fputc('?', out);
+        else
+            fwrite(p, 1, len, out);
+        p += len ? len : 1;
+    }
+}
+
+static void print_escaped(FILE *out, const unsigned char *p, size_t len)
+{
+    unsigned code = *p & (len == 1 ? 0x7Fu : 0xFFu >> (len + 1));
+
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | (p[i] & 0x3Fu);
+    fprintf(out, "\\u%04x", code);
+}
+
 void table_print_json(FILE *out, const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -166,10 +191,10 @@ void table_print_json(FILE *out, const char *text)
 
         if (*p == '"' || *p == '\\')
             fprintf(out, "\\%c", *p);
-        else if (*p < ' ' || *p == 0x7F)
-            fprintf(out, "\\u%04x", *p);
         else if (len == 0)
             fputs("\\ufffd", out);
+        else if (is_control(p, len))
+            print_escaped(out, p, len);
         else
             fwrite(p, 1, len, out);
         p += len ? len : 1;

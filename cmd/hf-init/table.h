@@ -24,7 +24,8 @@ void table_format_bytes(uint64_t bytes, char out[24]); /* the same text */
 void table_print(const struct table *table, FILE *out);
 void table_release(struct table *table);
 
-/* Text from elsewhere without its control characters, on one line. */
+/* Text from elsewhere on one line, without what moves a cursor or turns the direction of writing, or is no
+ * UTF-8. */
 void table_print_line(FILE *out, const char *text);
 /* As a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 void table_print_json(FILE *out, const char *text);

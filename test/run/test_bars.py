@@ -148,6 +148,15 @@ def test_shards_can_be_told_apart_at_80_columns(screen, hub, until):
     until(lambda: terminal.code.exists())
 
 
+def test_a_name_does_not_turn_the_line_around(screen, hub, until):
+    hub.model("acme/tiny", {"rtl\u202egnp\u2066.bin": lfs(2 * MB)})
+    gate = hub.gate(host="cdn", at=MB)
+    terminal = screen(80)
+    until(lambda: any(line.startswith("rtl?gnp?.bin ") for line in terminal.text()))
+    gate.release()
+    until(lambda: terminal.code.exists())
+
+
 @pytest.mark.parametrize("threads", ["with threads", "on its own"])
 def test_verify_draws_how_far_it_is_and_leaves_nothing_behind(screen, hub, volume, until, threads):
     hub.model("acme/tiny", {"a.bin": lfs(400 * MB), "wrong.bin": lfs(MB)})

@@ -28,6 +28,15 @@ def test_every_file_has_size_kind_hash_and_path(ls, hub, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["termination"], "nothing is written"
 
 
+def test_names_do_not_turn_the_line_around(ls, hub):
+    names = ["a\u202egnp.bin", "b\u2066c\u200f.txt", "d\u0085e"]
+    hub.model("acme/tiny", {name: "x" for name in names})
+    result = ls("acme/tiny")
+    assert result.code == 0 and [line.split()[-1] for line in result.stdout.splitlines()[1:]] == ["a?gnp.bin", "b?c?.txt", "d?e"]
+    result = ls("acme/tiny", "--json")
+    assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == names and result.stdout.isascii()
+
+
 def test_patterns_and_revisions_select(ls, hub):
     repo = hub.model("acme/tiny", FILES)
     repo.push({"config.json": b"{ }"}, branch="next")
