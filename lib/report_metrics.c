@@ -79,6 +79,13 @@ static void gauge(struct page *p, const char *name, const char *help, uint64_t v
 
 /* ---- the run ---- */
 
+/* Else a status names what is asked or hashed as what the run waits for, too. */
+static bool is_waiting(const struct progress_view *view)
+{
+    return view->phase == PHASE_WAITING ||
+           (view->phase != PHASE_VERIFYING && view->waiting_for[0] && view->waiting_until_wall_ms);
+}
+
 static void add_phase(struct page *p, const struct progress_view *view)
 {
     family(p, "hf_init_phase", "gauge", "Phase of the run: 1 for the one it is in.");
@@ -98,7 +105,7 @@ static void add_phase(struct page *p, const struct progress_view *view)
     gauge(
         p, "hf_init_waiting",
         "Whether it waits for another writer, a rate limit or its turn; the status says for which.",
-        view->waiting_for[0] != '\0');
+        is_waiting(view));
 }
 
 static void add_state(struct page *p, const char *name, const struct report_repo *repo,

@@ -1,4 +1,5 @@
 /* A page of metrics: labels that are safe whatever a name holds, buckets that add up, two dialects. */
+#include <stdio.h>
 #include <string.h>
 
 #include "check.h"
@@ -128,9 +129,42 @@ static void test_reasons(void)
     buf_release(&page);
 }
 
+static const struct {
+    const char         *name, *what;
+    enum progress_phase phase;
+    int64_t             until_wall_ms;
+    int                 want;
+} waits[] = {
+    {"another writer is waited for", "pod-b, which is fetching org/a", PHASE_WAITING, 5, 1},
+    {"so is a rate limit", "the rate limit of huggingface.co", PHASE_DOWNLOADING, 5, 1},
+    {"a question is no waiting", "huggingface.co to list org/a", PHASE_RESOLVING, 0, 0},
+    {"hashing is work", "the hashes of 2 files", PHASE_VERIFYING, 5, 0},
+    {"nothing is nothing", "", PHASE_DOWNLOADING, 0, 0},
+};
+
+static void test_waiting(void)
+{
+    for (size_t i = 0; i < CHECK_COUNT(waits); i++) {
+        struct progress_stats stats = {0};
+        struct report_run     run = {.spec_name = "default", .version = "1.2.3"};
+        struct progress_view  view = {.phase = waits[i].phase,
+                                      .waiting_until_wall_ms = waits[i].until_wall_ms};
+        struct buf            page = {0};
+
+        check_row(waits[i].name);
+        snprintf(view.waiting_for, sizeof(view.waiting_for), "%s", waits[i].what);
+        report_metrics(&(struct report_metrics){&run, &view, &stats, NULL}, REPORT_OPENMETRICS,
+                       &page);
+        CHECK(has_line(&page, waits[i].want ? "hf_init_waiting{spec=\"default\"} 1"
+                                            : "hf_init_waiting{spec=\"default\"} 0"));
+        buf_release(&page);
+    }
+}
+
 int main(void)
 {
     test_labels();
+    test_waiting();
     test_buckets();
     test_dialects();
     test_reasons();
