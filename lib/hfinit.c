@@ -381,7 +381,7 @@ static const struct err *outcome(hfinit *h, const hfinit_error *error)
     if (!error || error->exit_code == 0)
         return h->last.kind != ERR_NONE && !error ? &h->last : NULL;
     if (h->last.kind == ERR_NONE || err_exit_code(h->last.kind) != error->exit_code)
-        h->last = (struct err){.kind = ERR_USAGE};
+        h->last = (struct err){.kind = error->code ? hfinit_kind_of(error->code) : ERR_USAGE};
     snprintf(h->last.text, sizeof(h->last.text), "%s", error->message);
     snprintf(h->last.hint, sizeof(h->last.hint), "%s", error->hint);
     return &h->last;

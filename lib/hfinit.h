@@ -365,6 +365,7 @@ int hfinit_refresh(hfinit *h, hfinit_error *error);
  * folders and files that hf-init put there. What a living run holds, what huggingface_hub is at work on,
  * and whatever is in doubt stays. `visit` is told of each, with why if it stays; texts lent. dry_run:
  * nothing is touched, *freed_bytes is what would be freed. Also on failure what went before it counts.
+ * Either may be NULL.
  * Needs no token and no repos; those of a spec that has not run here yet count as named. */
 typedef struct hfinit_pruned {
     const char *kind; /* revision, blobs, folder, files, partial, temporary, repo, repos */

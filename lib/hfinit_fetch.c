@@ -138,6 +138,7 @@ int hfinit_load_repo_as(hfinit *h, const hfinit_repo *repo, const char *file, un
     add(&f, "repo", repo->id);
     add(&f, "revision", repo->revision);
     add(&f, "path", repo->path);
+    add(&f, "optional", "false"); /* without it there is nothing to give back */
     if (file) {
         add(&f, "file", file);
         add(&f, "allow", ""); /* no pattern: neither here nor in the environment */

@@ -249,6 +249,8 @@ static void told(const struct store_pruned *what, void *user)
 
     if (!what->kept_because)
         p->freed_bytes += what->bytes;
+    if (!p->visit)
+        return;
     p->visit(&(hfinit_pruned){what->kind, what->name, what->bytes, what->files,
                               what->kept_because ? what->kept_because : ""},
              p->user);
@@ -324,7 +326,8 @@ int hfinit_prune(hfinit *h, bool dry_run, hfinit_prune_fn *visit, void *user, ui
         rc = err_set(&err, ERR_INTERNAL, "no spec was loaded");
     else
         rc = prune(&p, dry_run, &err);
-    *freed_bytes = p.freed_bytes;
+    if (freed_bytes)
+        *freed_bytes = p.freed_bytes;
     store_lease_release(p.lease);
     store_free(p.store);
     free(p.worker);

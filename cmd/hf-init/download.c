@@ -125,7 +125,7 @@ static int settle(struct app *app, struct wish *wish, hfinit_error *error)
     }
     if (set(app, "repos", wish->repo, error) || set(app, "files", wish->files, error) ||
         set(app, "allow", wish->include, error) || set(app, "ignore", wish->exclude, error) ||
-        set(app, "termination-message", "", error))
+        set(app, "optional", "false", error) || set(app, "termination-message", "", error))
         return -1;
     return app_load(app, HFINIT_HOME_CACHE | HFINIT_WITHOUT_FILE | HFINIT_NAMED_BY_REPO, error);
 }

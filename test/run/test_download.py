@@ -163,3 +163,9 @@ def test_two_revisions_of_a_repo_are_two_specs_however_they_are_said(download, r
     for words in (("acme/tiny", "--revision", "v1"), ("hf://acme/tiny@v1",), ("acme/tiny",), ("acme/tiny@main",), ("hf://models/acme/tiny",)):
         assert download(*words, "--cache-dir", "cache").returncode == 0, words
     assert len(list((tmp_path / "cache/.hf-init").glob("*.complete.json"))) == 2
+
+
+def test_one_repo_is_never_optional(download):
+    """A script would take the empty line for its path."""
+    done = download("acme/none", HF_INIT_OPTIONAL="true")
+    assert done.returncode == 12 and done.stdout == "", done

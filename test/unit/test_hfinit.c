@@ -352,6 +352,56 @@ static void test_misuse_is_told_and_null_takes_no_error(void)
     hfinit_free(h);
 }
 
+static void test_one_repo_is_never_optional(void)
+{
+    struct fake_hub hub;
+    hfinit         *h;
+    hfinit_error    error;
+    char           *path = NULL;
+
+    volume_new();
+    fake_hub_init(&hub);
+    h = open_client(&hub);
+    hfinit_set(h, "optional", "true", NULL);
+    CHECK(hfinit_fetch_file(h, &(hfinit_repo){.id = "acme/nothing"}, "a.txt", &path, &error) == -1);
+    CHECK_U64(error.code, HFINIT_ERR_REPO_NOT_FOUND);
+    CHECK(path == NULL);
+    hfinit_free(h);
+}
+
+static void test_an_error_keeps_its_reason_on_its_way_to_the_termination_message(void)
+{
+    const hfinit_error gated = {.exit_code = 11,
+                                .reason = "Gated",
+                                .code = HFINIT_ERR_GATED,
+                                .message = "the writer's own"};
+    hfinit            *h = hfinit_new();
+    const char        *text = hfinit_termination_text(h, &gated); /* as hfinit_wait hands it on */
+
+    CHECK_HAS(text, "\"message\":\"the writer's own.");
+    CHECK_HAS(text, "\"reason\":\"Gated\",\"exitCode\":11,");
+    hfinit_free(h);
+}
+
+static void test_a_prune_tells_nobody_if_nobody_asks(void)
+{
+    struct fake_hub hub;
+    hfinit         *h;
+    uint64_t        freed = 1;
+    char           *folder = NULL;
+
+    volume_new();
+    fake_hub_init(&hub);
+    h = open_client(&hub);
+    CHECK(hfinit_fetch_snapshot(h, &tiny, &folder, NULL) == 0);
+    free(folder);
+    CHECK(hfinit_load_as(h, NULL, NULL, HFINIT_WITHOUT_TOKEN | HFINIT_WITHOUT_REPOS, NULL) == 0);
+    CHECK(hfinit_prune(h, true, NULL, NULL, NULL, NULL) == 0);
+    CHECK(hfinit_prune(h, false, NULL, NULL, &freed, NULL) == 0);
+    CHECK_U64(freed, 0);
+    hfinit_free(h);
+}
+
 static void test_wrong_bytes_are_never_published(void)
 {
     struct fake_hub hub;
@@ -629,6 +679,9 @@ int main(void)
     test_what_went_bad_is_named_and_mended();
     test_every_failure_has_its_code();
     test_misuse_is_told_and_null_takes_no_error();
+    test_one_repo_is_never_optional();
+    test_an_error_keeps_its_reason_on_its_way_to_the_termination_message();
+    test_a_prune_tells_nobody_if_nobody_asks();
     test_wrong_bytes_are_never_published();
     test_an_answer_that_is_cut_is_completed();
     test_the_token_is_the_last_word();
