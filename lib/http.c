@@ -116,18 +116,22 @@ int http_deliver_reply(struct request *r)
     return 0;
 }
 
-void http_add_header(struct request *r, struct str name, struct str value)
+int http_add_header(struct request *r, struct str name, struct str value)
 {
     struct http_header *h;
 
-    if (r->reply.header_count == HEADER_COUNT_MAX)
-        return;
+    if (r->reply.header_count ==
+        HEADER_COUNT_MAX) { /* the next one may be the link to more files */
+        err_set(&r->err, ERR_BAD_ANSWER, "the answer has more than %d headers", HEADER_COUNT_MAX);
+        return http_refuse(r);
+    }
     if (!r->reply.header)
         r->reply.header =
             arena_alloc(&r->reply.storage, HEADER_COUNT_MAX * sizeof(*r->reply.header));
     h = &r->reply.header[r->reply.header_count++];
     h->name = arena_str(&r->reply.storage, name);
     h->value = arena_str(&r->reply.storage, str_trim(value));
+    return 0;
 }
 
 /* Called per line: status line, headers, empty line; again from the start after a 1xx, and for the
@@ -159,9 +163,9 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
         return len;
     }
     if (line.len > 0) {
-        if (colon > 0)
-            http_add_header(r, str_sub(line, 0, (size_t)colon),
-                            str_sub(line, (size_t)colon + 1, line.len));
+        if (colon > 0 && http_add_header(r, str_sub(line, 0, (size_t)colon),
+                                         str_sub(line, (size_t)colon + 1, line.len)))
+            return 0;
         return len;
     }
     if (r->reply.status >= 100 && r->reply.status < 200)

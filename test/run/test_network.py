@@ -1,5 +1,6 @@
 """What hf-init promises about talking to the Hub: it finds what was asked for, the token goes nowhere else, and
 whatever the network does, the files are right or the exit code says why they are not."""
+import json
 import os
 import socket
 import time
@@ -898,6 +899,19 @@ def test_one_next_link_that_leads_astray_costs_one_page(run, complete, to, page)
         hub.fault("next-link", path="*/tree/*", to=to, after=page)
         complete(run(ONE, hub=hub), repo)
         assert hub.count(path="*/tree/*") == 5
+
+
+@pytest.mark.parametrize("head, end", [
+    ("".join(f"X-{n}: x\r\n" for n in range(250)), '>; rel="next"'), ("", '; rel="next"'), ("", '>; title="x; rel=next')],
+    ids=["many headers", "broken", "open quote"])
+def test_a_next_link_that_cannot_be_read_is_not_the_end_of_a_listing(run, hub, complete, head, end):
+    repo = hub.model("acme/tiny", many(5))
+    page = json.dumps([entry for entry in repo.head().listing("", True) if entry["path"] == "000.txt"])
+    link = f"Link: <{hub.endpoint}/api/models/acme/tiny/tree/{repo.head().sha}?cursor=x{end}"
+    spoiled = hub.fault("raw", path="*/tree/*", data=f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{head}{link}\r\n"
+                        f"Content-Length: {len(page)}\r\n\r\n{page}")
+    complete(run(ONE), repo)
+    assert spoiled.hits == 1 and hub.count(path="*/tree/*") == 2
 
 
 def test_a_listing_that_goes_in_circles_is_left(run, hub, failed):
