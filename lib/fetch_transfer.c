@@ -15,6 +15,7 @@ enum {
     PROGRESS_BYTES = 16 * 1024,   /* less is none: a few bytes an answer would take for ever */
     EXPIRY_MARGIN_MS = 60 * 1000, /* a signed URL this close to its end is not started any more */
     QUIET_AFTER_MS = 10 * 1000,   /* so long without a byte is worth a line */
+    EXPLAIN_MS = 5 * 1000,        /* what a refusal says that takes longer is not waited for */
 };
 
 void transfer_env_init(struct transfer_env *env, struct spec *spec, const struct clock *clock,
@@ -88,6 +89,7 @@ static int sink_reply(void *owner, const struct http_reply *reply, struct err *e
     struct transfer *t = owner;
 
     note_life(t);
+    t->answered_at_ms = t->heard_at_ms;
     t->accepted = false;
     if (!is_success(reply->status))
         return 0; /* its body may explain */
@@ -107,10 +109,9 @@ static int sink_body(void *owner, const void *data, size_t len, struct err *err)
     if (!t->accepted) {
         size_t room = ERROR_BODY_MAX - t->error_body.len;
         buf_add(&t->error_body, data, len < room ? len : room);
-        if (len <= room)
+        if (len <= room && t->heard_at_ms - t->answered_at_ms < EXPLAIN_MS)
             return 0;
-        t->cut_short = true;
-        return err_set(err, ERR_BAD_ANSWER, "a refusal of more than %d bytes", ERROR_BODY_MAX);
+        return err_set(err, ERR_BAD_ANSWER, "a refusal without end");
     }
     if (t->ops->wanted) /* what is begun anew each time gets no further by breaking off later */
         t->new_bytes += len;
@@ -190,7 +191,8 @@ static int send_request(struct transfer *t, struct err *err)
     }
     t->sent_token = secret_is_set(&token);
     t->token_form = secret_form(&token);
-    t->accepted = t->cut_short = false;
+    t->accepted = false;
+    t->answered_at_ms = 0;
     note_life(t);
     t->sent_at_ms = t->heard_at_ms;
     say_waiting(t, NULL, 0);
@@ -434,9 +436,9 @@ static bool is_whole(const struct transfer *t, const struct http_result *res)
  * refusal or a redirect the head says enough. */
 static bool is_broken(const struct transfer *t, const struct http_result *res)
 {
-    if (!res->is_error || t->cut_short)
+    if (!res->is_error)
         return false;
-    return !(is_whole(t, res) && is_success(res->reply.status));
+    return is_success(res->reply.status) ? !is_whole(t, res) : !t->answered_at_ms;
 }
 
 /* A proxy or a mirror may repeat what it was sent. */

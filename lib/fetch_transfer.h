@@ -84,9 +84,9 @@ struct transfer {
     unsigned              token_version; /* of the token it sent */
     uint64_t              new_bytes;     /* of accepted bodies, since failures were last forgiven */
     uint64_t              sent_at_ms, heard_at_ms; /* of the attempt that runs */
+    uint64_t              answered_at_ms;          /* its head was complete; 0: not yet */
     bool                  quiet_told;              /* its silence was logged */
     bool                  sent_token, accepted;
-    bool                  cut_short; /* a refusal or redirect, whose body was longer than we read */
     const char           *token_form; /* what may be shown of the token it sent */
     bool       failed_at_hub; /* the last failure came from the endpoint, not from storage */
     struct buf error_body;

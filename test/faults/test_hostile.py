@@ -148,6 +148,25 @@ def test_a_redirect_without_end_is_followed(start, hub, complete, framing):
     assert endless.hits == 1 and peak < MEMORY
 
 
+@pytest.mark.parametrize("kind, settings", [("throttle", {"bytes_per_s": 300}), ("stall", {"at": 1}), ("cut", {"at": 1})])
+def test_a_refusal_whose_words_do_not_come_is_still_a_refusal(run, hub, failed, kind, settings):
+    """A drip was listened to for minutes; silence and a break counted as failures of the network."""
+    hub.model("acme/tiny", {"w.bin": lfs(100_000)})
+    hub.fault("status", path="*/resolve/*", code=404, headers={"X-Error-Code": "EntryNotFound"}, body="no" * 30_000,
+              times=None)
+    spoilt = hub.fault(kind, path="*/resolve/*", times=None, **settings)
+    failed(run(IMPATIENT, timeout=40), 12, "EntryNotFound", "w.bin")
+    assert spoilt.hits == 1
+
+
+def test_a_redirect_that_drips_is_followed(run, hub, complete):
+    repo = hub.model("acme/tiny", {"w.bin": lfs(100_000)})
+    endless = hub.fault("endless", path="*/resolve/*", redirects=True, times=None)
+    hub.throttle(300, path="*/resolve/*")
+    complete(run(ONE, timeout=40), repo)
+    assert endless.hits == 1
+
+
 HUGE = {"spaces": b'{"sha":"' + b"0" * 40 + b'"' + b" " * (70 * MB) + b"}",
         "values": b'{"sha":"' + b"0" * 40 + b'","x":[' + b"1," * 900_000 + b"1]}",
         "one string": b'{"sha":"' + b"0" * 40 + b'","x":"' + b"x" * (70 * MB) + b'"}',
