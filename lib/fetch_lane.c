@@ -345,8 +345,9 @@ static void unlink_part(struct lane_part *p)
     *(p->small ? &p->lane->small_count : &p->lane->bulk_count) -= 1;
 }
 
-/* Hands the part back with all that arrived of it. What cannot be kept now is fetched again. */
-static void give_back(struct lane_part *p)
+/* Hands the part back with all that arrived of it. What cannot be kept now is fetched again, at once
+ * (0) or from a moment on. */
+static void give_back(struct lane_part *p, uint64_t not_before_ms)
 {
     struct err ignored;
     uint64_t   got;
@@ -354,7 +355,7 @@ static void give_back(struct lane_part *p)
     writer_finish(&p->writer, &ignored);
     got = p->writer.written;
     writer_end(&p->writer);
-    queue_give_back(p->lane->queue, &p->part, got);
+    queue_give_back(p->lane->queue, &p->part, got, not_before_ms);
 }
 
 static void part_free(struct lane_part *p)
@@ -369,23 +370,28 @@ static void on_end(void *owner, const struct err *err)
 {
     struct lane_part *p = owner;
     struct lane      *lane = p->lane;
+    uint64_t          wait_ms = 0;
 
     if (err && is_refusal(p, err, p->transfer.failed_at_hub) &&
-        atomic_load(&lane->queue->target) > 1 && queue_forgive(lane->queue, p->part.file))
+        atomic_load(&lane->queue->target) > 1 && queue_forgive(lane->queue, p->part.file)) {
         atomic_fetch_add(&lane->queue->refused, 1); /* fewer will be tried before it is for good */
-    else if (err && !is_taken_over(p) && !queue_must_stop(lane->queue, p->part.file) &&
-             !(err->kind == ERR_INTEGRITY && queue_start_from_scratch(lane->queue, p->part.file)))
+        wait_ms = retry_named_ms(err, &lane->queue->fetch->config.clock);
+    } else if (err && !is_taken_over(p) && !queue_must_stop(lane->queue, p->part.file) &&
+               !(err->kind == ERR_INTEGRITY &&
+                 queue_start_from_scratch(lane->queue, p->part.file))) {
         queue_fail(lane->queue, p->part.file, err);
-    give_back(p);
+    }
+    give_back(p, wait_ms ? now_ms_of(p) + wait_ms : 0);
     if (!err)
         take_more(lane, p);
     part_free(p);
 }
 
+/* The wait that a server named goes on without it. */
 static void drop_part(struct lane_part *p)
 {
     transfer_cancel(&p->transfer);
-    give_back(p);
+    give_back(p, atomic_load(&p->part.waits) ? p->transfer.due_at_ms : 0);
     part_free(p);
 }
 

@@ -18,6 +18,7 @@ void queue_active_free(struct fetch_file *f)
         return;
     range_set_release(&a->have);
     range_set_release(&a->taken);
+    free(a->later);
     buf_release(&a->direct_url);
     digest_release(&a->hash);
     free(a);
@@ -458,29 +459,14 @@ void queue_go_on_locked(struct queue *q, struct fetch_file *f)
         consider_finishing_locked(q, f);
 }
 
-void queue_give_back(struct queue *q, struct part *part, uint64_t got)
+void queue_give_back(struct queue *q, struct part *part, uint64_t got, uint64_t not_before_ms)
 {
-    struct fetch_file   *f = part->file;
-    struct fetch_active *a = f->active;
-    struct range_set     taken = {0};
-    uint64_t             end;
+    struct fetch_file *f = part->file;
 
     pthread_mutex_lock(&q->lock);
     queue_part_end_locked(q, part);
-    a->parts_out--;
-    end = atomic_load(&part->end);
-    if (got < end) { /* somebody else may have the rest */
-        for (size_t i = 0; i < a->taken.count; i++) {
-            struct range r = a->taken.item[i];
-            struct range before = {r.begin, r.end < got ? r.end : got};
-            struct range behind = {r.begin > end ? r.begin : end, r.end};
-
-            range_set_add(&taken, before);
-            range_set_add(&taken, behind);
-        }
-        range_set_release(&a->taken);
-        a->taken = taken;
-    }
+    f->active->parts_out--;
+    queue_hand_back_locked(f->active, (struct range){got, atomic_load(&part->end)}, not_before_ms);
     if (!f->place->is_proven)
         f->place->has_scout = false;
     queue_go_on_locked(q, f);

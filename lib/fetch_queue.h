@@ -18,11 +18,19 @@ enum { FETCH_SMALL_BYTES = 1024 * 1024 }; /* up to this a file is one request an
 
 enum fetch_file_state { FILE_WAITING, FILE_ACTIVE, FILE_FINISHING, FILE_DONE, FILE_FAILED };
 
+/* Bytes that were handed back while the server wants nobody to ask. Until then they stay taken. */
+struct fetch_later {
+    struct range range;
+    uint64_t     at_ms;
+};
+
 /* What a file needs only while it is being fetched. */
 struct fetch_active {
     struct store_partial *partial;
     struct range_set      have;  /* written */
-    struct range_set      taken; /* written or handed out */
+    struct range_set      taken; /* written, handed out, or for later */
+    struct fetch_later   *later; /* owned */
+    size_t                later_count;
     unsigned              parts_out;
     bool                  in_one_piece;    /* the server ignores Range: one stream from 0 */
     bool                  must_restart;    /* its parts give up, then it begins anew in one piece */
@@ -121,7 +129,8 @@ uint64_t queue_claim(struct queue *q, struct part *part, uint64_t upto);
 void queue_measured_gap(struct queue *q, uint64_t gap_ms);
 /* How many there should be for bulk, and how many there may be. */
 void queue_set_connections(struct queue *q, unsigned target, unsigned ceiling);
-/* Several times a second: how fast each part is. Returns how many parts of large files get bytes. */
+/* Several times a second: how fast each part is, and which bytes may be asked for again by now.
+ * Returns how many parts of large files get bytes. */
 unsigned queue_sample(struct queue *q);
 bool     queue_is_over(struct queue *q);
 
@@ -134,8 +143,9 @@ void queue_gives_ranges(struct queue *q, struct fetch_file *file);
 /* Storage refused a part of it for good; with fewer connections it may not. False: that happened as
  * often as retry.attempts without a byte between. */
 bool queue_forgive(struct queue *q, struct fetch_file *file);
-/* The part is over: `got` is its end if all of it arrived, less if it gave up there. */
-void queue_give_back(struct queue *q, struct part *part, uint64_t got);
+/* The part is over: `got` is its end if all of it arrived, less if it gave up there. Nobody gets the
+ * rest before not_before_ms; 0: at once. */
+void queue_give_back(struct queue *q, struct part *part, uint64_t got, uint64_t not_before_ms);
 /* May this part hash the bytes it brings from `at` on? Then it must hash the little that is written
  * and not hashed before that, and call queue_hash_done in the end. */
 bool queue_hash_take(struct queue *q, struct fetch_file *file, uint64_t at);

@@ -20,6 +20,8 @@ void queue_restart_locked(struct queue *q, struct fetch_file *f);
 void queue_go_on_locked(struct queue *q, struct fetch_file *f);
 
 /* --- fetch_queue_part.c --- */
+/* Bytes that were handed out, and did not come, are anybody's: at once (0), or from then on. */
+void queue_hand_back_locked(struct fetch_active *a, struct range r, uint64_t not_before_ms);
 /* How much of the left_bytes of a file that nobody has is one part. */
 uint64_t queue_part_bytes_locked(const struct queue *q, uint64_t left_bytes);
 void     queue_part_begin_locked(struct queue *q, struct part *part);

@@ -53,6 +53,51 @@ uint64_t queue_part_bytes_locked(const struct queue *q, uint64_t left_bytes)
     return bytes > PART_MAX_BYTES ? PART_MAX_BYTES : bytes;
 }
 
+/* --- handed back --- */
+
+static void untake(struct fetch_active *a, struct range r)
+{
+    struct range_set taken = {0};
+
+    for (size_t i = 0; i < a->taken.count; i++) {
+        struct range item = a->taken.item[i];
+        struct range before = {item.begin, item.end < r.begin ? item.end : r.begin};
+        struct range behind = {item.begin > r.end ? item.begin : r.end, item.end};
+
+        range_set_add(&taken, before);
+        range_set_add(&taken, behind);
+    }
+    range_set_release(&a->taken);
+    a->taken = taken;
+}
+
+void queue_hand_back_locked(struct fetch_active *a, struct range r, uint64_t not_before_ms)
+{
+    if (range_is_empty(r))
+        return;
+    if (not_before_ms == 0) {
+        untake(a, r);
+        return;
+    }
+    a->later = mem_resize(a->later, a->later_count + 1, sizeof(*a->later));
+    a->later[a->later_count++] = (struct fetch_later){r, not_before_ms};
+}
+
+/* What the server wanted to be asked for later, and that is now. */
+static void free_later(struct queue *q, uint64_t now_ms)
+{
+    for (size_t i = 0; i < q->open_count; i++) {
+        struct fetch_active *a = q->open[i]->active;
+
+        for (size_t n = a ? a->later_count : 0; n > 0; n--) {
+            if (a->later[n - 1].at_ms > now_ms)
+                continue;
+            untake(a, a->later[n - 1].range);
+            a->later[n - 1] = a->later[--a->later_count];
+        }
+    }
+}
+
 /* --- how far they are --- */
 
 void queue_part_begin_locked(struct queue *q, struct part *part)
@@ -122,6 +167,7 @@ unsigned queue_sample(struct queue *q)
     unsigned active = 0;
 
     pthread_mutex_lock(&q->lock);
+    free_later(q, now_ms);
     for (struct part *p = q->part; p; p = p->next) {
         if (p->file->plan->size_bytes <= FETCH_SMALL_BYTES)
             continue;

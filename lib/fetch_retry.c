@@ -15,6 +15,14 @@ static uint64_t spread(uint64_t wait_ms, const struct clock *clock)
     return wait_ms + clock_random_below(clock, extra + 1);
 }
 
+uint64_t retry_named_ms(const struct err *err, const struct clock *clock)
+{
+    uint64_t named =
+        err->retry_after_ms < SERVER_WAIT_MAX_MS ? err->retry_after_ms : SERVER_WAIT_MAX_MS;
+
+    return named ? spread(named, clock) : 0;
+}
+
 struct retry_verdict retry_decide(const struct retry_policy *policy, const struct err *err,
                                   uint32_t failures, uint32_t odd, const struct clock *clock)
 {
@@ -24,11 +32,8 @@ struct retry_verdict retry_decide(const struct retry_policy *policy, const struc
         return (struct retry_verdict){false, 0};
     if (failures > policy->attempts || (err_again(err->kind) == ERR_AGAIN_ONCE && odd > 1))
         return (struct retry_verdict){false, 0};
-    if (err->retry_after_ms) {
-        uint64_t named =
-            err->retry_after_ms < SERVER_WAIT_MAX_MS ? err->retry_after_ms : SERVER_WAIT_MAX_MS;
-        return (struct retry_verdict){true, spread(named, clock)};
-    }
+    if (err->retry_after_ms)
+        return (struct retry_verdict){true, retry_named_ms(err, clock)};
     for (uint32_t i = 1; i < failures && ceiling < policy->max_wait_ms; i++)
         ceiling *= 2;
     if (ceiling > policy->max_wait_ms)

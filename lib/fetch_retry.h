@@ -28,6 +28,9 @@ struct retry_verdict {
 struct retry_verdict retry_decide(const struct retry_policy *policy, const struct err *err,
                                   uint32_t failures, uint32_t odd, const struct clock *clock);
 
+/* The wait that the server named, as it is kept; 0: it named none. */
+uint64_t retry_named_ms(const struct err *err, const struct clock *clock);
+
 /* One per process: per rate-limit bucket, the moment before which nobody asks. */
 enum gate_bucket { GATE_API, GATE_RESOLVERS, GATE_BUCKETS };
 

@@ -1,4 +1,6 @@
 """How many connections there are, and what they do for each other."""
+import time
+
 import pytest
 from standin import xet
 
@@ -37,6 +39,32 @@ def test_no_other_connection_asks_while_the_server_wants_us_to_wait(virtual, hub
     settings = {"concurrency": {"connections": 4, "partSize": "12MiB"}}
     complete(virtual({**ONE, **settings}, timeout=90), repo)
     assert moments[1] - moments[0] >= 40
+
+
+def test_a_wait_that_the_server_named_outlives_its_connection(run, hub, complete):
+    """With fewer connections the one that waited was given up, and the next to be free asked for its bytes at once."""
+    repo = hub.model("acme/tiny", {"w.bin": xet(8 * MIB)})
+    hub.throttle(2 * MIB, host="cdn")
+    hub.fault("status", host="cdn", range=f"bytes={4 * MIB}-*", code=503, headers={"Retry-After": "5"}, times=1)
+    moments = []
+    hub.when(lambda _: moments.append(time.monotonic()), host="cdn", range=lambda r: begin_of(r) >= 4 * MIB, times=None)
+    settings = {"concurrency": {"connections": 2, "threads": 1, "partSize": "4MiB"}}
+    complete(run({**ONE, **settings}), repo)
+    assert len(moments) >= 2 and moments[1] - moments[0] >= 5
+
+
+def test_a_wait_that_the_server_named_outlives_the_patience_of_a_connection(run, hub, complete):
+    """Its attempts were spent; what was left of its bytes was taken up anew, and asked for at once."""
+    repo = hub.model("acme/tiny", {"config.json": "{}", "w.bin": xet(12 * MIB)})
+    hub.throttle(2 * MIB, host="cdn")
+    hub.fault("cut", host="cdn", range="bytes=0-*", at=MIB)
+    rest = {"host": "cdn", "range": lambda r: 0 < begin_of(r) < 6 * MIB}
+    hub.fault("status", **rest, code=503, headers={"Retry-After": "2"})
+    moments = []
+    hub.when(lambda _: moments.append(time.monotonic()), **rest, times=None)
+    settings = {"retry": {"attempts": 1}, "concurrency": {"connections": 2, "threads": 1, "partSize": "6MiB"}}
+    complete(run({**ONE, **settings}), repo)
+    assert len(moments) >= 2 and moments[1] - moments[0] >= 2
 
 
 def test_the_last_part_is_shared_by_connections_that_have_nothing_left(run, hub, complete):
