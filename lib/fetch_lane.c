@@ -33,8 +33,9 @@ struct lane_part {
     struct part       part;
     struct transfer   transfer;
     bool              small;
-    bool              in_full;   /* the request that runs asked for the whole file */
-    uint64_t          asked_end; /* of the request that runs; part.end may have fallen since */
+    bool              in_full;      /* the request that runs asked for the whole file */
+    bool              gives_ranges; /* whoever answers lets us go on where an answer broke off */
+    uint64_t          asked_end;    /* of the request that runs; part.end may have fallen since */
     uint64_t          asked_at_ms;
     struct writer     writer;
 };
@@ -227,8 +228,10 @@ static int on_reply(void *owner, const struct http_reply *reply, struct err *err
                        STR_ARG(encoding));
     show_host(p);
     if (reply->status == 206 ||
-        str_eq_nocase(http_reply_header(reply, STR("accept-ranges")), STR("bytes")))
+        str_eq_nocase(http_reply_header(reply, STR("accept-ranges")), STR("bytes"))) {
+        p->gives_ranges = true;
         queue_gives_ranges(p->lane->queue, p->part.file);
+    }
     if (reply->status == 200 && check_page(p, reply, err))
         return -1;
     if (!p->in_full && check_range(p, reply, err))
@@ -433,10 +436,16 @@ static void take_more(struct lane *lane, const struct lane_part *after)
         ;
 }
 
+/* Begun, and as far as we know it can only be begun anew. */
+static bool is_stream(const struct lane_part *p)
+{
+    return received(p) > 0 && (active_of(p)->in_one_piece || (p->in_full && !p->gives_ranges));
+}
+
 /* More than are wanted, or than its address bears. What cannot be gone on with in the middle stays. */
 static bool is_surplus(const struct lane_part *p, unsigned limit)
 {
-    if (p->small || (active_of(p)->in_one_piece && received(p) > 0))
+    if (p->small || is_stream(p))
         return false;
     return p->lane->bulk_count > limit ||
            (p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle));

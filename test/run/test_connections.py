@@ -115,6 +115,18 @@ def test_storage_that_refuses_every_connection_is_an_error(run, hub, failed):
     failed(result, 32, "ServerError", "403")
 
 
+def test_a_stream_that_cannot_be_gone_on_with_is_not_given_up_for_fewer_connections(run, hub, until, complete):
+    """It was while nobody had found out yet that there are no ranges, and all of it was fetched once more."""
+    repo = hub.model("acme/tiny", {"config.json": "{}", "a.bin": xet(6 * MIB + 1), "b.bin": xet(6 * MIB)})
+    with hub.mirror(ranges=False) as mirror:
+        mirror.throttle(2 * MIB, host="cdn")
+        mirror.when(lambda _: until(lambda: mirror.bytes_sent("b.bin", host="cdn") > MIB // 2), host="cdn", file="a.bin")
+        refusal = mirror.fault("status", host="cdn", file="a.bin", code=503)
+        settings = {"concurrency": {"connections": 2, "threads": 1, "partSize": "16MiB"}}
+        complete(run({**ONE, **settings}, hub=mirror), repo)
+        assert refusal.hits == 1 and mirror.bytes_sent("b.bin", host="cdn") == 6 * MIB
+
+
 def test_a_refused_stream_of_a_server_without_ranges_is_taken_up_again(run, hub, complete):
     """It had brought nothing when there were fewer connections: handed back, and no lane would have it."""
     repo = hub.model("acme/tiny", {f"w{n}.bin": xet(3 * MIB) for n in range(2)})
