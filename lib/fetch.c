@@ -61,26 +61,13 @@ static unsigned lanes_wanted(const struct spec *spec, const struct queue *q)
     return q->bulk_count == 0 && q->small_count < lanes ? 1 : lanes;
 }
 
-/* What the user set is kept to; small files leave half of it to the large ones. */
-static struct lane_limits limits_of(const struct spec *spec, const struct queue *q, unsigned lane,
-                                    unsigned lanes)
-{
-    struct lane_limits limits = {.lane = lane, .lanes = lanes};
-    unsigned           bulk = lane_share(&limits, q->connections);
-    unsigned           small = lane_share(&limits, q->small_limit);
-
-    limits.small = spec->connections ? bulk - bulk / 2 : small;
-    limits.requests = spec->connections ? bulk : small + bulk;
-    return limits;
-}
-
 /* All of them before the first lane or finisher can wake one. A lane that cannot be started leaves
  * its own unused. */
 static int make_lane_http(struct fetch *fetch, struct queue *q, unsigned lanes, struct err *err)
 {
     struct http_config http = fetch->config.http;
 
-    http.max_connections = limits_of(fetch->config.spec, q, 0, lanes).requests;
+    http.max_connections = q->small_limit + q->connections; /* there may be one lane in the end */
     q->lane_http = mem_alloc(LANES_MAX * sizeof(struct http *));
     for (unsigned i = 0; i < lanes; i++)
         if (http_new(&http, &q->lane_http[q->lane_count++], err))
@@ -88,13 +75,11 @@ static int make_lane_http(struct fetch *fetch, struct queue *q, unsigned lanes, 
     return 0;
 }
 
-static int add_lane(struct fetch *fetch, struct queue *q, struct crew *crew, unsigned lanes,
-                    struct err *err)
+static int add_lane(struct queue *q, struct crew *crew, struct err *err)
 {
-    unsigned           i = (unsigned)crew->lane_count;
-    struct lane_limits limits = limits_of(fetch->config.spec, q, i, lanes);
+    unsigned i = (unsigned)crew->lane_count;
 
-    if (lane_start(q, q->lane_http[i], limits, &crew->lane[i], err))
+    if (lane_start(q, q->lane_http[i], i, &crew->lane[i], err))
         return -1;
     crew->lane_count++;
     return 0;
@@ -138,15 +123,17 @@ static int start_crew(struct fetch *fetch, struct queue *q, struct crew *crew, s
     unsigned   lanes = lanes_wanted(fetch->config.spec, q);
     struct err ignored;
 
-    if (make_lane_http(fetch, q, lanes, err) || add_lane(fetch, q, crew, lanes, err) ||
+    atomic_store(&q->lanes, lanes);
+    if (make_lane_http(fetch, q, lanes, err) || add_lane(q, crew, err) ||
         add_finisher(q, crew, err))
         return -1;
     if (q->bulk_count)
         crew->has_syncer = pthread_create(&crew->syncer, NULL, syncer_main, q) == 0;
     while (crew->finisher_count < FINISHERS && add_finisher(q, crew, &ignored) == 0)
         continue;
-    while (crew->lane_count < lanes && add_lane(fetch, q, crew, lanes, &ignored) == 0)
+    while (crew->lane_count < lanes && add_lane(q, crew, &ignored) == 0)
         continue;
+    atomic_store(&q->lanes, (unsigned)crew->lane_count);
     if (crew->finisher_count < FINISHERS || crew->lane_count < lanes || !one_more())
         leave_room(q, crew);
     return 0;
@@ -179,9 +166,10 @@ static void share_bandwidth(const struct spec *spec, struct queue *q, struct cre
 static struct pace_counts counts_of(struct queue *q)
 {
     struct pace_counts counts = {.received_bytes = atomic_load(&q->received_bytes)};
+    unsigned           lanes = atomic_load(&q->lanes);
 
-    for (size_t i = 0; i < q->lane_count; i++)
-        counts.idle_ms += http_idle_ms(q->lane_http[i]) / q->lane_count;
+    for (unsigned i = 0; i < lanes; i++)
+        counts.idle_ms += http_idle_ms(q->lane_http[i]) / lanes;
     return counts;
 }
 

@@ -16,7 +16,7 @@ enum { TURN_MS = 250 };
 
 struct lane {
     struct queue        *queue;
-    struct lane_limits   limits;
+    unsigned             index;
     struct transfer_loop loop;
     struct lane_part    *part;  /* list, newest first */
     struct lane_part    *spare; /* owned: the next one, not begun */
@@ -400,6 +400,41 @@ static void drop_part(struct lane_part *p)
 
 /* --- the loop --- */
 
+/* What of `all` is this lane's. */
+static unsigned share_of(const struct lane *lane, unsigned all)
+{
+    unsigned lanes = atomic_load(&lane->queue->lanes);
+
+    return all / lanes + (lane->index < all % lanes);
+}
+
+static bool is_named(const struct lane *lane)
+{
+    return lane->queue->fetch->config.spec->connections != 0;
+}
+
+/* Requests at a time, in all. What the user set is kept to. */
+static unsigned request_limit(const struct lane *lane)
+{
+    unsigned bulk = share_of(lane, lane->queue->connections);
+
+    return is_named(lane) ? bulk : bulk + share_of(lane, lane->queue->small_limit);
+}
+
+/* Of these, for small files while there are large ones: half of what the user set. */
+static unsigned small_limit(const struct lane *lane)
+{
+    unsigned bulk = share_of(lane, lane->queue->connections);
+
+    return is_named(lane) ? bulk - bulk / 2 : share_of(lane, lane->queue->small_limit);
+}
+
+/* For large ones, as many as are wanted now. */
+static unsigned bulk_limit(const struct lane *lane)
+{
+    return share_of(lane, atomic_load(&lane->queue->target));
+}
+
 /* `ending`: a part that is over but still counted, or NULL. */
 static bool has_room(const struct lane *lane, const struct lane_part *ending, bool small,
                      unsigned limit)
@@ -407,31 +442,19 @@ static bool has_room(const struct lane *lane, const struct lane_part *ending, bo
     unsigned count = small ? lane->small_count : lane->bulk_count;
     unsigned all = lane->small_count + lane->bulk_count;
 
-    return all - (ending != NULL) < lane->limits.requests &&
+    return all - (ending != NULL) < request_limit(lane) &&
            count - (ending && ending->small == small) < limit;
-}
-
-unsigned lane_share(const struct lane_limits *limits, unsigned all)
-{
-    return all / limits->lanes + (limits->lane < all % limits->lanes);
-}
-
-/* This lane's share of the connections for bulk as they are wanted now. */
-static unsigned bulk_limit(const struct lane *lane)
-{
-    return lane_share(&lane->limits, atomic_load(&lane->queue->target));
 }
 
 static void take_more(struct lane *lane, const struct lane_part *after)
 {
-    const struct lane_limits *limits = &lane->limits;
-    const struct part        *before = after && !after->small ? &after->part : NULL;
+    const struct part *before = after && !after->small ? &after->part : NULL;
 
-    while (has_room(lane, after, true, limits->small) && take_part(lane, true, NULL))
+    while (has_room(lane, after, true, small_limit(lane)) && take_part(lane, true, NULL))
         ;
     while (has_room(lane, after, false, bulk_limit(lane)) && take_part(lane, false, before))
         before = NULL;
-    while (has_room(lane, after, true, limits->requests) && /* what no large file wants */
+    while (has_room(lane, after, true, request_limit(lane)) && /* what no large file wants */
            take_part(lane, true, NULL))
         ;
 }
@@ -454,7 +477,7 @@ static bool is_surplus(const struct lane_part *p, unsigned limit)
 /* Parts whose file is given up, whose bytes another brings by now, and the newest of the surplus. */
 static void drop_stopped(struct lane *lane)
 {
-    unsigned          limit = lane_share(&lane->limits, atomic_load(&lane->queue->ceiling));
+    unsigned          limit = share_of(lane, atomic_load(&lane->queue->ceiling));
     unsigned          alarms = atomic_load(&lane->queue->alarms);
     bool              look = alarms != lane->alarms_seen;
     struct lane_part *next;
@@ -498,14 +521,14 @@ int fetch_no_thread(int rc, const char *what, struct err *err)
     return err_hint(err, "%s", err_more_threads);
 }
 
-int lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
+int lane_start(struct queue *q, struct http *http, unsigned index, struct lane **out,
                struct err *err)
 {
     struct lane *lane = mem_alloc(sizeof(*lane));
     int          rc;
 
     lane->queue = q;
-    lane->limits = limits;
+    lane->index = index;
     lane->loop = (struct transfer_loop){.env = &q->fetch->env, .http = http};
     rc = pthread_create(&lane->thread, NULL, lane_main, lane);
     if (rc != 0) {

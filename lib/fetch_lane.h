@@ -4,23 +4,14 @@
 
 #include "fetch_queue.h"
 
-/* A lane's share of the whole run's limits. Those for bulk follow the queue's target. */
-struct lane_limits {
-    unsigned lane, lanes; /* which of how many */
-    unsigned requests;    /* at a time, in all */
-    unsigned small;       /* of these, for files up to FETCH_SMALL_BYTES while there are others */
-};
-
-/* What of `all` is this lane's. */
-unsigned lane_share(const struct lane_limits *limits, unsigned all);
-
-struct lane; /* heap; one thread */
+struct lane; /* heap; one thread; has its share of the run's limits, as queue.lanes are there */
 
 /* pthread_create answered rc: ERR_IO. */
 int fetch_no_thread(int rc, const char *what, struct err *err);
 
-/* Borrows `http`: other lanes wake it until all of them are gone. ERR_IO if no thread can be had. */
-int  lane_start(struct queue *q, struct http *http, struct lane_limits limits, struct lane **out,
+/* `index`: lanes count from 0. Borrows `http`: other lanes wake it until all of them are gone. ERR_IO if
+ * no thread can be had. */
+int  lane_start(struct queue *q, struct http *http, unsigned index, struct lane **out,
                 struct err *err);
 void lane_join(struct lane *lane); /* after queue_is_over or queue_stop; frees */
 /* Ceiling per request, read by the lane each turn; 0: none. */

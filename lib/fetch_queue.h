@@ -110,6 +110,7 @@ struct queue {
     unsigned         finishers_to_spare; /* so many of them end at the next occasion */
     _Atomic unsigned alarms; /* rises when queue_must_stop may have become true for a file */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
+    _Atomic unsigned lanes;           /* that share the limits: those that have a thread */
     struct http    **lane_http;       /* to wake them; owned array */
     size_t           lane_count;
 };

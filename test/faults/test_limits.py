@@ -75,6 +75,15 @@ def test_a_run_does_with_the_threads_it_gets(run, hub, complete, failed, right, 
         right(repo)
 
 
+def test_lanes_that_cannot_be_had_leave_their_connections_to_the_others(run, hub, complete):
+    """A quarter of them was used: the first lane's share."""
+    repo = hub.model("acme/tiny", {"w.bin": xet(8 * MIB)})
+    hub.throttle(MIB, host="cdn")
+    wish = spec(concurrency={"connections": 4, "threads": 4, "partSize": "1MiB"})
+    complete(run(wish, prefix=inject("clone,clone3", "error=EAGAIN:when=5+")), repo)
+    assert hub.max_active("cdn") == 4
+
+
 # Address space.
 
 @product
