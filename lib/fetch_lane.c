@@ -266,15 +266,18 @@ static int on_complete(void *owner, const struct http_reply *reply, struct err *
 static void on_end(void *owner, const struct err *err);
 
 /* Whoever serves others of our connections, but not this one, has too many of them; so have we,
- * without a local port for one more. */
+ * without a local port for one more. A mirror that serves bytes itself is such a server, too; but its
+ * 403 is about rights, and a wait that it names about requests. */
 static bool is_refusal(const struct lane_part *p, const struct err *err, bool at_hub)
 {
     if (p->small)
         return false;
     if (err->sys_errno == EADDRNOTAVAIL)
         return true;
-    return !at_hub &&
-           (err->http_status == 403 || err->http_status == 429 || err->http_status == 503);
+    if (at_hub && (!atomic_load(&p->lane->loop.env->hub_serves_bulk) || err->retry_after_ms))
+        return false;
+    return err->http_status == 429 || err->http_status == 503 ||
+           (err->http_status == 403 && !at_hub);
 }
 
 static void on_retry(void *owner, const struct err *err, uint64_t wait_ms, bool at_hub)

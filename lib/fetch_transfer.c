@@ -93,8 +93,10 @@ static int sink_reply(void *owner, const struct http_reply *reply, struct err *e
     t->accepted = false;
     if (!is_success(reply->status))
         return 0; /* its body may explain */
-    if (t->is_bulk && reply->is_http2)
+    if (t->is_bulk && is_at_hub(t))
         atomic_store(&t->loop->env->hub_serves_bulk, true);
+    if (t->is_bulk && reply->is_http2)
+        atomic_store(&t->loop->env->bulk_over_http2, true);
     if (t->ops->on_reply && t->ops->on_reply(t->owner, reply, err))
         return -1;
     t->accepted = true;
@@ -202,7 +204,7 @@ static int send_request(struct transfer *t, struct err *err)
                         .url = buf_view(&t->url),
                         .token = &token,
                         .range = buf_view(&range_text),
-                        .may_http2 = at_hub && !(t->is_bulk && env->hub_serves_bulk),
+                        .may_http2 = at_hub && !(t->is_bulk && env->bulk_over_http2),
                         .accept_gzip = t->accept_gzip,
                         .total_timeout_ms = t->timeout_ms,
                         .sink = &sink,

@@ -23,9 +23,12 @@ struct transfer_env {
     pthread_mutex_t token_lock;    /* guards spec->token* once several lanes run, and … */
     unsigned        token_version; /* … how often it was found changed */
     struct gate     gate;
-    /* The Hub's own host sends large bodies itself (a mirror): one HTTP/2 connection would be the
-     * bottleneck. Where it only redirects, asking over HTTP/2 saves connections. */
-    _Atomic bool      hub_serves_bulk;
+    /* The Hub's own host sends large bodies itself (a mirror): it may refuse connections as storage
+     * does … */
+    _Atomic bool hub_serves_bulk;
+    /* … and does so over HTTP/2: one connection would be the bottleneck. Where it only redirects,
+     * asking over HTTP/2 saves connections. */
+    _Atomic bool      bulk_over_http2;
     struct clock      clock;
     const struct log *log;
     struct progress  *progress;

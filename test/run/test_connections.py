@@ -108,6 +108,16 @@ def test_storage_that_serves_one_connection_at_a_time_is_served_by_one(run, hub,
     complete(run(ONE, timeout=90), repo)
 
 
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_mirror_that_serves_one_connection_at_a_time_is_served_by_one(run, hub, complete, code):
+    """Its refusals were those of a Hub in trouble: the connections stayed, and those without a turn failed the run."""
+    repo = hub.model("acme/tiny", {f"w{n}.bin": xet(4 * MIB) for n in range(3)})
+    with hub.mirror(serve_direct=True) as mirror:
+        mirror.fault("crowded", path="*/resolve/*", limit=1, code=code, times=None)
+        mirror.throttle(MIB, path="*/resolve/*")
+        complete(run(ONE, hub=mirror, timeout=90), repo)
+
+
 def test_storage_that_refuses_every_connection_is_an_error(run, hub, failed):
     hub.model("acme/tiny", {f"w{n}.bin": xet(6 * MIB) for n in range(4)})
     hub.fault("crowded", host="cdn", limit=0, code=403, times=None)
