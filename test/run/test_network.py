@@ -1068,6 +1068,15 @@ def test_a_silent_proxy_is_not_taken_for_a_silent_hub(run, far, failed):
         assert far.count() == 0 and proxy.records
 
 
+@pytest.mark.parametrize("code", [502, 503, 504])
+def test_a_proxy_that_has_no_way_for_a_moment_is_asked_again(run, far, complete, code):
+    """It was asked once more within the second, and that was the end of the run."""
+    repo = tiny(far)
+    with Proxy(hosts=places(far)) as proxy:
+        proxy.fault("status", times=4, code=code)
+        complete(run(two(far), hub=far, HTTPS_PROXY=proxy.url), repo)
+
+
 def test_a_tunnel_that_is_cut_is_dug_again(run, far, complete):
     repo = far.model("acme/tiny", {"w.bin": lfs(3 * MB), "config.json": b"{}"})
     with Proxy(hosts=places(far)) as proxy:

@@ -73,6 +73,21 @@ static void verdicts(void)
     check_row(NULL);
 }
 
+static void a_proxy_is_asked_again_while_it_has_no_way_but_not_for_leave(void)
+{
+    const struct retry_policy policy = {.attempts = 8, .max_wait_ms = 60000};
+    struct err                err = {.kind = ERR_PROXY, .http_status = 503};
+
+    CHECK(retry_decide(&policy, &err, 8, 0, &test_clock).again);
+    CHECK(!retry_decide(&policy, &err, 9, 0, &test_clock).again);
+    err.http_status = 407;
+    CHECK(!retry_decide(&policy, &err, 2, 2, &test_clock).again);
+    err.http_status = 511;
+    CHECK(!retry_decide(&policy, &err, 2, 2, &test_clock).again);
+    err.http_status = 200;
+    CHECK(!retry_decide(&policy, &err, 2, 2, &test_clock).again);
+}
+
 static void a_minute_of_failures_is_outlived_however_the_dice_fall(void)
 {
     const struct retry_policy policy = {.attempts = 8, .max_wait_ms = 60000}; /* the defaults */
@@ -127,6 +142,7 @@ static void gates(void)
 int main(void)
 {
     verdicts();
+    a_proxy_is_asked_again_while_it_has_no_way_but_not_for_leave();
     a_minute_of_failures_is_outlived_however_the_dice_fall();
     gates();
     return check_end("test_retry");
