@@ -477,10 +477,22 @@ static bool is_surplus(const struct lane_part *p, unsigned limit)
            (p->transfer.active && http_is_surplus(p->lane->loop.http, p->transfer.handle));
 }
 
-/* Parts whose file is given up, whose bytes another brings by now, and the newest of the surplus. */
-static void drop_stopped(struct lane *lane)
+/* Of the surplus, those that wait as the server asked them to, or the newest. */
+static void drop_surplus(struct lane *lane, bool waiting)
 {
     unsigned          limit = share_of(lane, atomic_load(&lane->queue->ceiling));
+    struct lane_part *next;
+
+    for (struct lane_part *p = lane->part; p; p = next) {
+        next = p->next;
+        if ((!waiting || atomic_load(&p->part.waits)) && is_surplus(p, limit))
+            drop_part(p);
+    }
+}
+
+/* Parts whose file is given up, whose bytes another brings by now, and surplus ones. */
+static void drop_stopped(struct lane *lane)
+{
     unsigned          alarms = atomic_load(&lane->queue->alarms);
     bool              look = alarms != lane->alarms_seen;
     struct lane_part *next;
@@ -488,10 +500,11 @@ static void drop_stopped(struct lane *lane)
     lane->alarms_seen = alarms;
     for (struct lane_part *p = lane->part; p; p = next) {
         next = p->next;
-        if ((look && queue_must_stop(lane->queue, p->part.file)) || is_taken_over(p) ||
-            is_surplus(p, limit))
+        if ((look && queue_must_stop(lane->queue, p->part.file)) || is_taken_over(p))
             drop_part(p);
     }
+    drop_surplus(lane, true);
+    drop_surplus(lane, false);
 }
 
 static void *lane_main(void *arg)

@@ -53,6 +53,17 @@ def test_a_wait_that_the_server_named_outlives_its_connection(run, hub, complete
     assert len(moments) >= 2 and moments[1] - moments[0] >= 5
 
 
+def test_who_waits_makes_room_for_who_is_served(run, hub, until, complete):
+    """With fewer connections the newest went, served or not, and nothing came for as long as the others waited."""
+    repo = hub.model("acme/tiny", {"config.json": "{}", "a.bin": xet(6 * MIB + 1), "b.bin": xet(6 * MIB)})
+    hub.throttle(2 * MIB, host="cdn", file="b.bin")
+    hub.when(lambda _: until(lambda: hub.bytes_sent("b.bin", host="cdn") > MIB // 2), host="cdn", file="a.bin")
+    refusal = hub.fault("status", host="cdn", file="a.bin", code=503, headers={"Retry-After": "4"})
+    settings = {"concurrency": {"connections": 2, "threads": 1, "partSize": "16MiB"}}
+    complete(run({**ONE, **settings}), repo)
+    assert refusal.hits == 1 and hub.count(file="b.bin", host="cdn") == 1
+
+
 def test_a_wait_that_the_server_named_outlives_the_patience_of_a_connection(run, hub, complete):
     """Its attempts were spent; what was left of its bytes was taken up anew, and asked for at once."""
     repo = hub.model("acme/tiny", {"config.json": "{}", "w.bin": xet(12 * MIB)})
@@ -110,7 +121,7 @@ def test_storage_that_serves_one_connection_at_a_time_is_served_by_one(run, hub,
 
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_mirror_that_serves_one_connection_at_a_time_is_served_by_one(run, hub, complete, code):
-    """Its refusals were those of a Hub in trouble: the connections stayed, and those without a turn failed the run."""
+    """Its refusals were those of a Hub in trouble: the connections stayed, and who got no turn failed the run."""
     repo = hub.model("acme/tiny", {f"w{n}.bin": xet(4 * MIB) for n in range(3)})
     with hub.mirror(serve_direct=True) as mirror:
         mirror.fault("crowded", path="*/resolve/*", limit=1, code=code, times=None)
