@@ -203,6 +203,12 @@ static int watch(struct fetch *fetch, struct queue *q, struct crew *crew, struct
     return 0;
 }
 
+static void end_copies(struct fetch_place *place, size_t count, bool end)
+{
+    for (size_t i = 0; i < count; i++)
+        store_end_copies(place[i].store, end);
+}
+
 int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *place, size_t count,
                 struct err *err)
 {
@@ -220,8 +226,10 @@ int fetch_files(struct fetch *fetch, struct plan *plan, struct fetch_place *plac
     if (rc == 0)
         rc = watch(fetch, &q, &crew, &pace, err);
     queue_stop(&q);
+    end_copies(place, count, true);
     for (size_t i = 0; i < crew.finisher_count; i++) /* first: they may still wake lanes */
         pthread_join(crew.finisher[i], NULL);
+    end_copies(place, count, false);
     if (crew.has_syncer)
         pthread_join(crew.syncer, NULL);
     for (size_t i = 0; i < crew.lane_count; i++)

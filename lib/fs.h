@@ -60,8 +60,10 @@ int fs_link_at(int from_dir, const char *from, int to_dir, const char *to, struc
 int fs_symlink_at(const char *text, int dir_fd, const char *rel, struct err *err);
 /* 1 read, 0 not there or not a link, -1 error. */
 int fs_read_link_at(int dir_fd, const char *rel, struct buf *out, struct err *err);
-/* Copies all of `from` to the start of `to`: shared blocks where the volume can, else bytes. */
-int fs_copy(int from, int to, uint64_t size_bytes, struct err *err);
+/* Copies all of `from` to the start of `to`: shared blocks where the volume can, else bytes. on_bytes
+ * (or NULL) is told of each MiB; non-zero ends it: ERR_TERMINATED. */
+int fs_copy(int from, int to, uint64_t size_bytes, int (*on_bytes)(void *user, uint64_t n),
+            void *user, struct err *err);
 /* Calls visit for each name but "." and ".."; a missing folder has none. visit returns non-zero to
  * stop, which is then returned. */
 typedef int fs_visit_fn(const char *name, void *user, struct err *err);

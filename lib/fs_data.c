@@ -94,7 +94,8 @@ int fs_sync_data(int fd, struct err *err)
     return err_sys(err, errno, "sync to disk");
 }
 
-int fs_copy(int from, int to, uint64_t size_bytes, struct err *err)
+int fs_copy(int from, int to, uint64_t size_bytes, int (*on_bytes)(void *user, uint64_t n),
+            void *user, struct err *err)
 {
     char    *block;
     uint64_t at = 0;
@@ -115,6 +116,8 @@ int fs_copy(int from, int to, uint64_t size_bytes, struct err *err)
         else
             rc = fs_pwrite_full(to, block, want, at, err);
         at += want;
+        if (rc == 0 && on_bytes && on_bytes(user, want))
+            rc = err_set(err, ERR_TERMINATED, "stopped while copying");
     }
     free(block);
     return rc;

@@ -168,6 +168,8 @@ void store_partial_close(struct store_partial *p);   /* keeps it for the next ru
  * repo or in another revision of it: a link in layout cache, a reflink or copy in layout dir. */
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,
                        struct store_repo *from, const struct store_file *same, struct err *err);
+/* From any thread. True: copies end where they are, with ERR_TERMINATED, and none begins. */
+void store_end_copies(struct store_repo *repo, bool end);
 
 /* One entry of trees/<commit>.json. */
 struct store_tree_entry {

@@ -251,7 +251,7 @@ static int make_file(struct store_repo *repo, const struct store_file *file, con
                     (mode_t)repo->store->options.file_mode, err);
     if (to < 0)
         goto out;
-    rc = fs_copy(from, to, file->size_bytes, err);
+    rc = fs_copy(from, to, file->size_bytes, store_copies_end, repo->store, err);
     if (rc == 0 && store_hash(to, file->size_bytes, &file->digest, repo->store->options.drop_cache,
                               NULL, NULL, err) != 1)
         rc = err_set(err, ERR_INTEGRITY, "the copy of %s differs", blob);

@@ -53,6 +53,7 @@ struct store {
     char                 instance[17];
     char                 boot_id[40]; /* "-" if the kernel does not tell */
     atomic_uint          temp_count;
+    atomic_bool          copies_end;   /* nobody waits for them any more */
     uint64_t             window_bytes; /* of write-back; a power of two */
     uint64_t             early_bytes;  /* unsynced bytes a network file system may have */
 
@@ -64,6 +65,13 @@ struct store {
     struct name_set       repo_key; /* of every repo this run opened */
     enum lock_verdict     locks;
 };
+
+/* For those who copy and hash what they have copied: goes on (0) until copies are to end. */
+static inline int store_copies_end(void *store, uint64_t n)
+{
+    (void)n;
+    return atomic_load(&((struct store *)store)->copies_end);
+}
 
 static inline int store_tick(const struct store *store, struct err *err)
 {

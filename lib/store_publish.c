@@ -74,11 +74,11 @@ static int publish_bytes_of(struct store_repo *repo, const struct store_file *fi
                     (mode_t)store->options.file_mode | 0600, err);
     if (to < 0)
         return -1;
-    if (fs_copy(from, to, file->size_bytes, err))
+    if (fs_copy(from, to, file->size_bytes, store_copies_end, store, err))
         goto out;
     /* The copy is proven like a download: nobody promises that the source stood still. */
-    rc =
-        store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache, NULL, NULL, err);
+    rc = store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache,
+                    store_copies_end, store, err);
     if (rc == 0)
         rc = err_set(err, ERR_INTEGRITY, "the copy differs");
     else if (rc == 1)
@@ -123,6 +123,11 @@ static int open_same(struct store_repo *repo, const struct store_file *same, str
         fs_close(&fd);
     }
     return fd;
+}
+
+void store_end_copies(struct store_repo *repo, bool end)
+{
+    atomic_store(&repo->store->copies_end, end);
 }
 
 int store_publish_copy(struct store_repo *repo, const struct store_file *file,

@@ -3,11 +3,13 @@
 All of them are fusefs.py, a file system in memory that goes wrong as told."""
 
 import shutil
+import signal
 import time
 
 import pytest
 from conftest import content_of
 from disk_world import FILES, MIB, ONE, place_of, stray, wrong
+from standin import lfs, xet
 
 
 @pytest.fixture
@@ -229,6 +231,19 @@ def test_a_slow_sync_holds_up_nothing_but_its_file(start, odd, volume, tiny, com
     odd.rules(slow=None)
     complete(running.wait(), tiny)
     assert len(beats) >= 3, "the status was written while the disk was slow"
+
+
+def test_sigterm_is_obeyed_while_a_large_twin_is_copied(start, hub, odd, volume, until):
+    """The whole copy, and its hash, were waited for: it was left at once after two seconds, its lease and all."""
+    hub.model("acme/tiny", {name: lfs(b"same" * (8 * MIB)) for name in ("a.bin", "b.bin")})
+    odd.rules(slow={"read": 0.05})
+    running = start(ONE)
+    until(lambda: any((volume / "acme/tiny" / name).exists() for name in ("a.bin", "b.bin")), 30)
+    until(lambda: any(volume.path.glob(".hf-init/temp/*")))
+    running.signal(signal.SIGTERM)
+    result = running.wait(20)
+    assert result.code == 143 and "did not stop" not in result.stderr, result
+    assert not any(volume.path.glob(".hf-init/leases/*")) and volume.status()["phase"] == "cancelled"
 
 
 def test_sigterm_is_obeyed_while_the_disk_does_not_answer(run, start, odd, volume, tiny, complete, until):

@@ -244,7 +244,7 @@ static void bytes_land_where_they_belong(void)
     CHECK(fs_write_behind(fd, 0, 100000, false, &err) == 0);
     CHECK(fs_write_behind(fd, 0, 100000, true, &err) == 0);
     copy = fs_open_at(dir_fd, "copy", O_RDWR | O_CREAT | O_EXCL, 0644, &err);
-    CHECK(fs_copy(fd, copy, 100000, &err) == 0);
+    CHECK(fs_copy(fd, copy, 100000, NULL, NULL, &err) == 0);
     CHECK(fs_pread_full(copy, got, 4, 99996, &err) == 4 && memcmp(got, "tail", 4) == 0);
     CHECK(fs_space(dir_fd, &space, &err) == 0);
     CHECK(space.total_bytes >= space.free_bytes && space.device == (uint64_t)st.st_dev);
