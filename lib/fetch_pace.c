@@ -88,8 +88,6 @@ static void after_ramp(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
     uint64_t enough = p->good_rate + p->good_rate / 10;
 
-    if (rate == 0)
-        return; /* the first byte is still to come */
     if (rate <= enough && !p->is_busy && !p->did_harm && is_doubtful(p, &rate))
         return;
     if (rate > enough) {
@@ -201,6 +199,8 @@ static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
 
 static void judge(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
+    if (rate == 0)
+        return; /* the first byte is still to come, or the way is gone, for any number of them */
     p->did_harm = rate < p->good_rate - p->good_rate / 5;
     switch (p->phase) {
     case PACE_FIXED: break;

@@ -8,9 +8,9 @@
  * Lanes that hardly ever wait for bytes have no time for more connections: then none are added.
  *
  * The signal is goodput, never latency: on a path where more connections bring less, the answer to
- * a fall is fewer. Of two levels within a twentieth of each other the cheaper is kept. Surplus
- * connections end with their part; only where more of them did harm, or were refused, are they given
- * up at once, and what is on its way on them is lost. */
+ * a fall is fewer; silence teaches nothing. Of two levels within a twentieth of each other the
+ * cheaper is kept. Surplus connections end with their part; only where more of them did harm, or were
+ * refused, are they given up at once, and what is on its way on them is lost. */
 #ifndef HFI_FETCH_PACE_H
 #define HFI_FETCH_PACE_H
 

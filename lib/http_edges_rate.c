@@ -8,7 +8,8 @@
  *     decides about the number of all connections sees that as well, and goes first.
  * Where fewer connections run than when the fall began, that is given time to work.
  * Without the second half of the second sign, our own growth would look like a fall: the more
- * connections share a line, the less each of them brings. */
+ * connections share a line, the less each of them brings. Where no address brings a byte the network is
+ * gone, and that is no fall. */
 #include "http_edges_internal.h"
 
 #include <inttypes.h>
@@ -152,7 +153,7 @@ static void judge(struct http_edge *e, bool host_fell, uint64_t now_ms)
 void edges_judge(struct edges_host *h, uint64_t now_ms, uint64_t window_ms)
 {
     uint64_t total = h->window_bytes * 1000 / window_ms;
-    bool     host_fell = total < best_of(&h->total) / TOTAL_FALL;
+    bool     host_fell = total > 0 && total < best_of(&h->total) / TOTAL_FALL;
 
     h->window_bytes = 0;
     for (unsigned i = 0; i < h->count; i++)

@@ -410,6 +410,22 @@ static void all_fall(void)
     end(edges);
 }
 
+static void outage(void)
+{
+    static const uint64_t nothing[] = {0, 0, 0};
+    struct http_edges    *edges = table_of(3);
+
+    check_row("when nothing comes from any, nobody is to blame");
+    begin(edges, 24);
+    pass(edges, 5, good);
+    pass(edges, 20, nothing);
+    pass(edges, 10, good);
+    for (unsigned i = 1; i <= 3; i++)
+        CHECK_U64(edge_of(edges, i)->cap, UINT_MAX);
+    CHECK_U64(lines, 0);
+    end(edges);
+}
+
 static void fewer_get_time(void)
 {
     static const uint64_t bad[] = {MB / 10, MB / 10};
@@ -517,6 +533,7 @@ int main(void)
     collapses();
     stalls();
     all_fall();
+    outage();
     fewer_get_time();
     one_is_always_possible();
     growth_is_no_fall();

@@ -94,6 +94,11 @@ static uint64_t silent(unsigned n, uint64_t now_ms)
     return 0;
 }
 
+static uint64_t gone_for_a_while(unsigned n, uint64_t now_ms)
+{
+    return now_ms >= 65000 && now_ms < 85000 ? 0 : 10ull * MB * n;
+}
+
 static void connections_grow_while_they_bring_more(void)
 {
     struct world w;
@@ -174,6 +179,17 @@ static void silence_teaches_nothing(void)
     CHECK(w.pace.target == 4);
 }
 
+/* Half of them went every second, for fewer were as good as many: none brought anything. */
+static void an_outage_leaves_the_connections(void)
+{
+    struct world w;
+
+    begin(&w, gone_for_a_while, 64);
+    pass(&w, 80000);
+    CHECK(w.pace.target >= 48);
+    CHECK(percent_of_best(&w, 10000) >= 85);
+}
+
 static void refusals_go_down_to_one_and_forgive_slowly(void)
 {
     struct world w;
@@ -238,6 +254,7 @@ int main(void)
     a_slower_path_keeps_its_connections();
     lanes_without_time_get_no_more_connections();
     silence_teaches_nothing();
+    an_outage_leaves_the_connections();
     refusals_go_down_to_one_and_forgive_slowly();
     refusals_of_one_moment_are_one();
     those_that_are_served_are_kept();
