@@ -180,6 +180,9 @@ int store_hash(int fd, uint64_t size_bytes, const struct digest *want, bool drop
 int  store_repo_load_inventory(struct store_repo *repo, bool merge, struct err *err);
 void store_repo_inventory_name(const struct store_repo *repo, char out[64]);
 void store_repo_note_refs(struct store_repo *repo); /* merges, too */
+/* The name of a reference in the inventory. A folder of layout dir may be another repo's tomorrow, whose
+ * branches are called alike, so the repo is part of it there. */
+void store_repo_ref_name(const struct store_repo *repo, struct str revision, struct buf *out);
 /* What was noted of it since it was opened, and what of it is gone (inventory_forget), goes to disk. */
 int store_repo_write_inventory(struct store_repo *repo, struct err *err);
 

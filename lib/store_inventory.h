@@ -8,7 +8,8 @@
  *     hf-init inventory 1
  *     CRC c COMMIT                    the files below belong to this commit's metadata; "-": none
  *     CRC f DIGEST SIZE MTIME_NS PATH relative to the repo's folder
- *     CRC r COMMIT REVISION           the folder holds this commit for the revision
+ *     CRC r COMMIT REVISION           the folder holds this commit for the revision; in layout dir of that
+ *                                     repo alone: "model acme/tiny main"
  *     CRC p LAYOUT FOLDER             "dir" or "cache", and the repo's folder below the target
  */
 #ifndef HFI_STORE_INVENTORY_H

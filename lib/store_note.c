@@ -140,6 +140,25 @@ static bool render_inventory(void *user, struct buf *out)
     return inventory_render(source->inv, &source->next, out);
 }
 
+void store_repo_ref_name(const struct store_repo *repo, struct str revision, struct buf *out)
+{
+    const struct store_repo_options *o = &repo->options;
+
+    buf_clear(out);
+    if (!o->is_cache)
+        buf_printf(out, "%s %.*s ", repo_type_name(o->type), STR_ARG(o->id));
+    buf_add_str(out, revision);
+}
+
+static void set_ref(struct store_repo *repo, struct str revision)
+{
+    struct buf name = {0};
+
+    store_repo_ref_name(repo, revision, &name);
+    inventory_set_ref(&repo->inventory, buf_view(&name), repo->options.commit);
+    buf_release(&name);
+}
+
 /* What readers of the folder find it by. In a cache commits lie side by side, and of what others noted
  * only our own references are ours to change. */
 void store_repo_note_refs(struct store_repo *repo)
@@ -150,8 +169,8 @@ void store_repo_note_refs(struct store_repo *repo)
 
     store_repo_load_inventory(repo, true, &ignored);
     if (!repo->options.is_cache) {
-        inventory_set_ref(inv, repo->options.revision, commit);
-        inventory_set_ref(inv, str_from(commit), commit);
+        set_ref(repo, repo->options.revision);
+        set_ref(repo, str_from(commit));
         return;
     }
     inventory_add_ref(inv, repo->options.revision, commit);

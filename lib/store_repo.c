@@ -130,7 +130,8 @@ int store_local_commit(struct store *store, const struct store_repo_options *opt
 
     if (store_repo_open(store, options, &repo, err))
         return -1;
-    if (inventory_get_ref(&repo->inventory, revision, commit)) {
+    store_repo_ref_name(repo, revision, &name);
+    if (inventory_get_ref(&repo->inventory, buf_view(&name), commit)) {
         rc = repo->root_fd >= 0;
     } else if (options->is_cache && repo->root_fd >= 0) {
         struct stat st;
@@ -138,6 +139,7 @@ int store_local_commit(struct store *store, const struct store_repo_options *opt
         if (repo_is_commit(revision)) {
             buf_add_str(&text, revision);
         } else {
+            buf_clear(&name);
             buf_printf(&name, "refs/%.*s", STR_ARG(revision));
             rc = fs_read_small_at(repo->root_fd, buf_cstr(&name), 4096, &text, err);
         }

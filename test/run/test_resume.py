@@ -717,6 +717,21 @@ def test_a_complete_volume_serves_while_the_hub_is_down(run, hub, volume):
     assert run(spec(onUnreachable="fail", retry={"attempts": 1, "maxWait": "1s"})).code == 30
 
 
+@pytest.mark.parametrize("code, env", [(30, {}), (60, {"HF_HUB_OFFLINE": "1"})])
+def test_what_a_folder_holds_of_one_repo_is_not_served_as_another(run, hub, volume, code, env):
+    """When the model of a fixed folder is exchanged while the Hub is down."""
+    hub.model("acme/tiny", {"config.json": "tiny"})
+    hub.model("acme/other", {"config.json": "other"})
+    tiny, other = ({"repos": [{"id": id, "path": "m"}], "retry": {"attempts": 1, "maxWait": "1s"}}
+                   for id in ("acme/tiny", "acme/other"))
+    assert run(tiny).code == 0
+    hub.down()
+    result = run(other, **env)
+    assert result.code == code, result
+    assert volume.marker() is None and volume.status()["phase"] == "failed"
+    assert run(tiny, **env).code == 0 and volume.marker()["repos"][0]["id"] == "acme/tiny"
+
+
 def test_offline_a_complete_volume_is_enough_and_an_incomplete_one_is_exit_60(run, hub, volume):
     repo = small(hub)
     assert run(spec(), HF_HUB_OFFLINE="1").code == 60

@@ -182,6 +182,12 @@ static void kept_files_get_the_new_commit(void)
     CHECK(store_local_commit(store, &wish, commit, &err) == 0);
     wish.revision = STR(COMMIT_B);
     CHECK(store_local_commit(store, &wish, commit, &err) == 1);
+    wish.revision = STR("main"); /* which other repos have, too */
+    wish.id = STR("acme/other");
+    CHECK(store_local_commit(store, &wish, commit, &err) == 0);
+    wish.id = STR("acme/tiny");
+    wish.type = REPO_DATASET;
+    CHECK(store_local_commit(store, &wish, commit, &err) == 0);
     store_free(store);
 }
 
