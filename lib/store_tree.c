@@ -133,6 +133,20 @@ static void private_path(const struct store_repo *repo, char out[128])
     snprintf(out, 128, "trees/%s.%s.json", repo->key, repo->options.commit);
 }
 
+/* In a cache commits lie side by side: is this one, of the listing KEY.COMMIT.json, still there? */
+static bool has_snapshot(struct store_repo *repo, const char *listing)
+{
+    struct str  commit = str_sub(str_from(listing), strlen(repo->key) + 1, strlen(repo->key) + 41);
+    struct stat st;
+    struct err  ignored;
+    char        rel[64];
+
+    if (!repo->options.is_cache || !repo_is_commit(commit))
+        return false;
+    snprintf(rel, sizeof(rel), "snapshots/%.*s", STR_ARG(commit));
+    return fs_exists_at(repo->root_fd, rel, &st, &ignored) != 0;
+}
+
 static int visit_old(const char *name, void *user, struct err *err)
 {
     struct store_repo *repo = user;
@@ -140,12 +154,13 @@ static int visit_old(const char *name, void *user, struct err *err)
 
     private_path(repo, keep);
     snprintf(rel, sizeof(rel), "trees/%s", name);
-    if (str_has_prefix(str_from(name), str_from(repo->key)) && strcmp(rel, keep) != 0)
+    if (str_has_prefix(str_from(name), str_from(repo->key)) && strcmp(rel, keep) != 0 &&
+        !has_snapshot(repo, name))
         return fs_unlink_at(repo->store->place->state_fd, rel, err);
     return 0;
 }
 
-/* One private listing per repo: those of other commits go. */
+/* Listings of commits that the place does not hold any more go. */
 static int write_private(struct store_repo *repo, struct renderer *r, struct err *err)
 {
     struct store       *store = repo->store;

@@ -396,6 +396,23 @@ def test_two_revisions_in_one_cache_share_what_is_the_same(run, hub, volume, ord
     assert not [line for line in result.lines if "hashing" in line["msg"]]
 
 
+def test_two_revisions_of_which_a_part_is_wanted_are_known_again(run, hub, volume):
+    """Python gets no listing of them, and ours are two as well."""
+    repo = hub.model("acme/tiny", {"w.bin": lfs(70_000), "config.json": b"{}"})
+    repo.tag("v1")
+    repo.push({"config.json": b"[]"})
+    both = {"layout": "cache", "retry": {"attempts": 1, "maxWait": "1s"},
+            "repos": [{"id": "acme/tiny", "revision": revision, "allow": ["*.json"]} for revision in ("main", "v1")]}
+    assert run(both).code == 0
+    marked = (volume / ".hf-init/default.complete.json").stat().st_mtime_ns
+    hub.reset()
+    result = run(both)
+    assert result.code == 0 and hub.count() == 2, result
+    hub.down()
+    assert run(both).code == 0 and run(both, command="verify").code == 0
+    assert (volume / ".hf-init/default.complete.json").stat().st_mtime_ns == marked
+
+
 def test_the_environment_of_the_contract_alone_is_enough_for_python(run, hub, volume, python):
     sha = tiny(hub).head().sha
     assert run(spec("cache", revision=sha, refAlias=["main"])).code == 0

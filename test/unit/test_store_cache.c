@@ -112,6 +112,29 @@ static void tree_files_are_pythons(void)
     store_free(store);
 }
 
+static void own_listings_of_two_revisions_lie_side_by_side(void)
+{
+    struct store_options options = volume_options();
+    struct store_tree    all = tree_of_rows(tree, CHECK_COUNT(tree), false);
+    struct store        *store;
+    struct store_repo   *a, *b;
+
+    volume_new();
+    store = open_store(&options);
+    a = open_repo(store, true, COMMIT_A);
+    b = open_repo(store, true, COMMIT_B);
+    CHECK(store_repo_finish(a, &all, &err) == 0 && store_repo_finish(b, &all, &err) == 0);
+    CHECK(store_read_tree(a, NULL, NULL, &err) == 1 && store_read_tree(b, NULL, NULL, &err) == 1);
+    CHECK(rmdir(at(REPO "/snapshots/" COMMIT_A)) ==
+          0); /* the revision is gone: so is its listing */
+    all.count--;
+    CHECK(store_repo_finish(b, &all, &err) == 0);
+    CHECK(store_read_tree(a, NULL, NULL, &err) == 0 && store_read_tree(b, NULL, NULL, &err) == 1);
+    store_repo_close(a);
+    store_repo_close(b);
+    store_free(store);
+}
+
 /* More than is ever held at once, going out and coming in. */
 static void a_long_tree_goes_out_and_comes_in_by_pieces(void)
 {
@@ -446,6 +469,7 @@ static void readers_never_see_a_ref_without_its_files(void)
 int main(void)
 {
     tree_files_are_pythons();
+    own_listings_of_two_revisions_lie_side_by_side();
     a_long_tree_goes_out_and_comes_in_by_pieces();
     damaged_trees_are_no_listing();
     a_snapshot_is_links_to_blobs();
