@@ -298,12 +298,21 @@ bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct
 
 /* --- shares --- */
 
+/* What is dealt out together: all that is needed, and each optional repo by itself. One shard may fail to
+ * list that while the others do, and all must still agree on the rest. */
+static size_t deal_of(const struct plan *plan, const struct plan_file *f)
+{
+    return plan->repo[f->repo].spec->optional ? f->repo + 1 : 0;
+}
+
 static int larger_first(const void *a, const void *b, void *user)
 {
     const struct plan      *plan = user;
     const struct plan_file *x = &plan->file[*(const size_t *)a];
     const struct plan_file *y = &plan->file[*(const size_t *)b];
 
+    if (deal_of(plan, x) != deal_of(plan, y))
+        return deal_of(plan, x) < deal_of(plan, y) ? -1 : 1;
     if (x->size_bytes != y->size_bytes)
         return x->size_bytes > y->size_bytes ? -1 : 1;
     if (x->repo != y->repo)
@@ -313,13 +322,14 @@ static int larger_first(const void *a, const void *b, void *user)
 
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 {
-    size_t   *order;
-    uint64_t *load;
+    size_t   *order, deal = 0;
+    uint64_t *load, *needed; /* the latter by what is not optional */
 
     if (count <= 1)
         return;
     order = mem_alloc(plan->file_count * sizeof(*order));
     load = mem_alloc(count * sizeof(*load));
+    needed = mem_alloc(count * sizeof(*needed));
     for (size_t i = 0; i < plan->file_count; i++)
         order[i] = i;
     qsort_r(order, plan->file_count, sizeof(*order), larger_first, plan);
@@ -327,6 +337,13 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
         struct plan_file *f = &plan->file[order[i]];
         uint32_t          lightest = 0;
 
+        if (deal_of(plan, f) != deal) {
+            if (deal == 0)
+                memcpy(needed, load, count * sizeof(*load));
+            else
+                memcpy(load, needed, count * sizeof(*load));
+            deal = deal_of(plan, f);
+        }
         for (uint32_t s = 1; s < count; s++)
             if (load[s] < load[lightest])
                 lightest = s;
@@ -335,6 +352,7 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
     }
     free(order);
     free(load);
+    free(needed);
 }
 
 /* --- equal contents --- */

@@ -63,7 +63,7 @@ int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry,
 bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct str *b);
 
 /* Leaves only this process's share to be fetched: files dealt out by size, so that shares are even.
- * Deterministic: every shard computes the same deal. */
+ * Deterministic: every shard computes the same deal, whichever optional repos it could list. */
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count);
 
 /* After states are known: files to fetch whose content another file of the same place has, or will

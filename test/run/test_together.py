@@ -146,6 +146,19 @@ def test_a_shard_alone_leaves_no_marker(run, hub, volume):
     assert volume.marker() is None
 
 
+def test_an_optional_repo_that_one_shard_could_not_list_costs_no_other_file(run, hub, volume):
+    """All shards deal out alike, or there are files that nobody fetches."""
+    repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + 7 * n) for n in range(20)})
+    hub.model("acme/more", {"more-%02d.bin" % n: lfs(1003 + 11 * n) for n in range(9)})
+    shards = [{"repos": [{"id": "acme/tiny"}, {"id": "acme/more", "optional": True}], "shard": {"index": n, "count": 2}}
+              for n in range(2)]
+    assert run(shards[0]).code == 0
+    hub.fault("status", path="*acme/more*", code=404, headers={"X-Error-Code": "RepoNotFound"}, times=None)
+    result = run(shards[1])
+    assert result.code == 0, result
+    assert volume.files("acme/tiny") == content_of(repo) and volume.marker()
+
+
 def forget_a_file(volume):
     """Takes the line of one file out of the inventory, as a network file system may when several nodes append."""
     inventory, = (volume / ".hf-init/inventory").iterdir()

@@ -151,6 +151,42 @@ static void shares(void)
     check_row(NULL);
 }
 
+enum { DEALT = 30 };
+
+/* The share of shard 1 of 3 in three repos, of which the second was perhaps not listed. */
+static void deal(struct spec *spec, const struct hub_entry *list, bool second, bool mine[3][DEALT])
+{
+    struct plan plan;
+    struct err  err = {0};
+
+    plan_init(&plan, spec);
+    for (size_t r = 0; r < 3; r++)
+        if (r != 1 || second)
+            CHECK(plan_add_repo(&plan, r, list + r * DEALT, DEALT, &err) == 0);
+    plan_take_shard(&plan, 1, 3);
+    for (size_t i = 0; i < plan.file_count; i++)
+        mine[plan.file[i].repo][i - plan.repo[plan.file[i].repo].first] = plan.file[i].is_mine;
+    plan_release(&plan);
+}
+
+static void shares_do_not_depend_on_a_repo_that_may_fail(void)
+{
+    struct spec_repo repo[3] = {{.optional = false}, {.optional = true}, {.optional = true}};
+    struct spec      spec = {.repo = repo, .repo_count = 3};
+    struct hub_entry list[3 * DEALT];
+    char             path[3 * DEALT][8];
+    bool             with[3][DEALT] = {0}, without[3][DEALT] = {0};
+
+    for (unsigned i = 0; i < 3 * DEALT; i++) {
+        snprintf(path[i], sizeof(path[i]), "f%02u", i);
+        list[i] = entry(path[i], 100 + (i * 7919) % 997, i);
+    }
+    deal(&spec, list, true, with);
+    deal(&spec, list, false, without);
+    CHECK(memcmp(with[0], without[0], sizeof(with[0])) == 0);
+    CHECK(memcmp(with[2], without[2], sizeof(with[2])) == 0);
+}
+
 static void twins(void)
 {
     struct hub_entry list[] = {entry("a", 9, 1), entry("b", 9, 1), entry("c", 9, 2),
@@ -231,6 +267,7 @@ int main(void)
     names();
     names_that_differ_in_case_alone();
     shares();
+    shares_do_not_depend_on_a_repo_that_may_fail();
     twins();
     twins_in_two_entries();
     return check_end("test_plan");
