@@ -191,16 +191,6 @@ static int is_complete_already(struct snapshot *s, struct err *err)
     return rc;
 }
 
-/* Who repairs a volume wants what it had, not what a branch has become meanwhile. Always 0. */
-static int take_commits_of_marker(struct snapshot *s, struct err *err)
-{
-    if (s->config.stay_at_marker && snapshot_read_marker(s, err) > 0)
-        for (size_t i = 0; i < s->spec->repo_count; i++)
-            memcpy(s->repo[i].listing.commit, s->report_repo[i].commit,
-                   sizeof(s->repo[i].listing.commit));
-    return 0;
-}
-
 /* --- the long way --- */
 
 int snapshot_resolve_and_plan(struct snapshot *s, struct err *err)
@@ -504,8 +494,12 @@ static int make_it_match(struct snapshot *s, struct err *err)
     if (waited < 0)
         return give_up_lease(s, err);
     close_repos(s);
-    if (waited && !s->config.rehash) {
-        int rc = is_complete_already(s, err);
+    if (waited) {
+        int rc;
+
+        snapshot_forget_commits(s);
+        rc = s->config.rehash ? snapshot_take_commits_of_marker(s, err)
+                              : is_complete_already(s, err);
         if (rc != 0)
             return rc < 0 ? -1 : 0;
     }
@@ -561,7 +555,7 @@ static int run(struct snapshot *s, struct err *err)
     metrics_start(s->config.metrics); /* confined by now, for it faces strangers */
     if (!s->config.is_look && snapshot_wait_jitter(s, err))
         return -1;
-    rc = s->config.rehash ? take_commits_of_marker(s, err) : is_complete_already(s, err);
+    rc = s->config.rehash ? snapshot_take_commits_of_marker(s, err) : is_complete_already(s, err);
     if (rc == 0)
         rc = make_it_match(s, err);
     else if (rc > 0)

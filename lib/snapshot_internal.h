@@ -71,7 +71,9 @@ void snapshot_count_plan(struct snapshot *s); /* into the progress */
 
 /* snapshot_resolve.c */
 /* Commits of all repos that are not known yet, and with `trees` their listings too. */
-int snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
+int  snapshot_resolve(struct snapshot *s, bool trees, struct err *err);
+void snapshot_forget_commits(struct snapshot *s); /* so that they are asked for again */
+int  snapshot_take_commits_of_marker(struct snapshot *s, struct err *err);
 /* Fills the listing of one repo from what an earlier run left. 1, 0 not there, -1. */
 int snapshot_list_from_volume(struct snapshot *s, size_t i, struct err *err);
 /* Everything that speaks to the network: TLS roots, libcurl, fetch. Once, and only if needed. */

@@ -295,6 +295,31 @@ static int ask_hub(struct snapshot *s, const size_t *index, size_t count, bool t
     return rc;
 }
 
+/* Who fetched while we waited may have followed a branch further than it was when we asked, and we would
+ * set the volume back. */
+void snapshot_forget_commits(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        struct repo_run *run = &s->repo[i];
+
+        if (run->failed || repo_is_commit(s->spec->repo[i].revision))
+            continue;
+        hub_listing_release(&run->listing.files);
+        run->listing.commit[0] = '\0';
+        run->listed = run->from_existing = false;
+    }
+}
+
+/* Who repairs a volume wants what it had, not what a branch has become meanwhile. Always 0. */
+int snapshot_take_commits_of_marker(struct snapshot *s, struct err *err)
+{
+    if (s->config.stay_at_marker && snapshot_read_marker(s, err) > 0)
+        for (size_t i = 0; i < s->spec->repo_count; i++)
+            memcpy(s->repo[i].listing.commit, s->report_repo[i].commit,
+                   sizeof(s->repo[i].listing.commit));
+    return 0;
+}
+
 int snapshot_resolve(struct snapshot *s, bool trees, struct err *err)
 {
     size_t  count = 0;

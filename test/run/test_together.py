@@ -310,6 +310,45 @@ def test_a_wait_has_an_end(run, hub, held, tmp_path, seconds):
     assert running.wait().code == 0
 
 
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_who_has_waited_takes_a_branch_as_it_is_then(start, run, hub, volume, until, layout):
+    """Or a volume that somebody has brought up to date meanwhile would be set back."""
+    repo = tiny(hub, MIB)
+    one, two = spec("one", layout=layout), spec("two", layout=layout)
+    assert run(one).code == 0 and run(two).code == 0
+    repo.push({"config.json": "[1]"})
+    listing, asked = hub.gate(path="*/tree/*"), hub.count(path="*/revision/*")
+    holder = start(one)
+    assert listing.wait()
+    waiter = start(two)
+    until(lambda: is_waiting(volume, "two"))
+    assert hub.count(path="*/revision/*") == asked + 2, "it knows what the branch is before it waits"
+    newest = repo.push({"config.json": "[2]"})
+    listing.release()
+    assert holder.wait().code == 0
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert volume.marker("two")["repos"][0]["commit"] == newest.sha
+
+
+def test_a_repair_that_has_waited_sets_nothing_back(start, run, hub, volume, until):
+    """It stays at the commit that its marker names, but whoever held the volume took that away and moved on."""
+    repo = tiny(hub, MIB)
+    assert run(spec("one")).code == 0 and run(spec("two")).code == 0
+    newest = repo.push({"config.json": "[1]"})
+    listing = hub.gate(path="*/tree/*")
+    holder = start(spec("one"))
+    assert listing.wait()
+    repair = start(spec("two"), "--repair", command="verify")
+    until(lambda: is_waiting(volume, "two"))
+    listing.release()
+    assert holder.wait().code == 0
+    result = repair.wait()
+    assert result.code == 0, result
+    assert [volume.marker(name)["repos"][0]["commit"] for name in ("one", "two")] == [newest.sha] * 2
+    assert volume.files("acme/tiny") == content_of(repo)
+
+
 # Holders that go.
 
 def test_when_the_holder_is_killed_another_one_takes_over_what_it_has(start, hub, volume, until):
