@@ -392,6 +392,8 @@ static bool marker_holds(struct snapshot *s)
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         char *commit = s->repo[i].listing.commit;
 
+        if (s->report_repo[i].commit[0] == '\0')
+            continue; /* an optional one, which it does not promise */
         if (commit[0] == '\0')
             memcpy(commit, s->report_repo[i].commit, sizeof(s->report_repo[i].commit));
         if (matches_marker(s, i, &ignored) <= 0)

@@ -744,11 +744,12 @@ def test_offline_a_complete_volume_is_enough_and_an_incomplete_one_is_exit_60(ru
     assert set(volume.files("acme/tiny")) == set(repo.head().files) - {"w.bin"}
 
 
+@pytest.mark.parametrize("more", [[], [{"id": "acme/none", "optional": True}]])
 @pytest.mark.parametrize("layout", ["dir", "cache"])
-def test_a_whole_volume_keeps_its_marker_when_the_hub_does_not_answer(run, hub, volume, layout):
+def test_a_whole_volume_keeps_its_marker_when_the_hub_does_not_answer(run, hub, volume, layout, more):
     repo = hub.model("acme/tiny", {"a.txt": "a", "b.txt": "b"})
     spec = {"layout": layout, "onUnreachable": "fail", "retry": {"attempts": 1, "maxWait": "1s"},
-            "repos": [{"id": "acme/tiny"}]}
+            "repos": [{"id": "acme/tiny"}, *more]}
     assert run(spec).code == 0
     hub.down()
     assert run(spec).code == 30
