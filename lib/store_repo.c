@@ -454,9 +454,10 @@ int store_repo_is_finished(struct store_repo *repo, struct err *err)
 
 int store_repo_finish(struct store_repo *repo, const struct store_tree *tree, struct err *err)
 {
+    /* A ref is on disk at once, so what it leads to must be there before. */
     if (store_repo_ready(repo, err) || (tree && store_tree_write(repo, tree, err)) ||
-        store_tick(repo->store, err) || repo->layout->finish(repo, err) ||
-        sync_touched(repo, err) || store_tick(repo->store, err))
+        (repo->options.is_cache && sync_touched(repo, err)) || store_tick(repo->store, err) ||
+        repo->layout->finish(repo, err) || sync_touched(repo, err) || store_tick(repo->store, err))
         return err_wrap(err, "finish %s/%s", repo->store->target, repo->folder);
     store_repo_note_refs(repo);
     if (store_repo_write_inventory(repo, err))

@@ -82,6 +82,16 @@ def test_a_name_that_gets_bytes_of_its_own_has_them_on_disk(calls_of, hub):
     assert f"models--acme--tiny/snapshots/{commit.sha}/model.bin" in copied
 
 
+def test_a_ref_gets_to_the_disk_after_the_names_it_leads_to(calls_of, hub):
+    repo = hub.model("acme/tiny", FILES)
+    calls = calls_of({**ONE, "layout": "cache"})
+    place = "models--acme--tiny"
+    ref = next(n for n, _, name in published(calls) if name == f"{place}/refs/main")
+    last = max(n for n, _, name in published(calls) if name.startswith(f"{place}/blobs/"))
+    for folder in (f"{place}/blobs", f"{place}/snapshots/{repo.head().sha}", place, ""):
+        assert ("fsync", folder, "") in calls[last:ref], folder
+
+
 def test_a_share_is_on_disk_before_another_shard_may_mark(calls_of, hub, volume):
     hub.model("acme/tiny", FILES)
     calls = calls_of({**ONE, "shard": {"count": 2}}, JOB_COMPLETION_INDEX=0)
