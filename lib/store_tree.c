@@ -171,7 +171,7 @@ static int write_private(struct store_repo *repo, struct renderer *r, struct err
     if (fs_is_same_at(place->state_fd, path, render_piece, r))
         return 0;
     if (fs_make_dirs_at(place->state_fd, "trees", (mode_t)store->options.dir_mode, err) ||
-        store_replace_from(store, place, place->state_fd, path, render_piece, r, false, err))
+        store_replace_from(store, place, place->state_fd, path, render_piece, r, true, err))
         return -1;
     return fs_list_at(place->state_fd, "trees", visit_old, repo, err);
 }

@@ -101,6 +101,16 @@ def test_a_share_is_on_disk_before_another_shard_may_mark(calls_of, hub, volume)
     assert last_word_is_on_disk(calls, ".hf-init/inventory/")
 
 
+def test_a_listing_that_is_our_own_is_on_disk_before_the_marker(calls_of, hub):
+    """Without it nobody can say offline, nor verify, what the marker speaks of."""
+    hub.model("acme/tiny", FILES)
+    calls = calls_of({"repos": [{"id": "acme/tiny", "allow": ["*.bin"]}]})
+    named = [(n, a, b) for n, (call, a, b) in enumerate(calls) if call == "renameat"]
+    n, temp = next((n, a) for n, a, b in named if b.startswith(".hf-init/trees/"))
+    marked = next(n for n, _, b in named if b == ".hf-init/default.complete.json")
+    assert ("fdatasync", temp, "") in calls[:n] and ("fsync", ".hf-init/trees", "") in calls[n:marked]
+
+
 def test_a_marker_is_gone_from_the_disk_before_a_file_changes(calls_of, hub):
     repo = hub.model("acme/tiny", FILES)
     calls_of(ONE)
