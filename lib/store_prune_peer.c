@@ -35,7 +35,8 @@ static int visit(const char *rel, const struct stat *st, void *user, struct err 
     struct err   ignored;
     int          fd;
 
-    (void)err;
+    if (prune_tick(look->p, err))
+        return -1;
     if (!S_ISREG(st->st_mode))
         return 0;
     if (str_has_suffix(name, STR(".incomplete"))) {

@@ -1,4 +1,5 @@
 /* Layout cache: what huggingface_hub makes and reads, byte for byte where it matters. */
+#include "store_prune.h"
 #include "volume.h"
 
 #define REPO "models--acme--tiny"
@@ -466,6 +467,56 @@ static void readers_never_see_a_ref_without_its_files(void)
     store_free(store);
 }
 
+/* A prune, as its caller sees it. */
+struct pruning {
+    unsigned ticks, revisions;
+};
+
+static int on_tick(void *user, struct err *e)
+{
+    (void)e;
+    ((struct pruning *)user)->ticks++;
+    return 0;
+}
+
+static void on_told(const struct store_pruned *what, void *user)
+{
+    struct pruning *p = user;
+
+    p->revisions += !what->kept_because && strcmp(what->kind, "revision") == 0;
+}
+
+/* Each of them may take a millisecond, and a lease is renewed by the ticks. */
+static void a_prune_gives_signs_of_life_while_it_looks_who_is_at_work(void)
+{
+    enum { LOCKS = 200 };
+    struct store_options       options = volume_options();
+    struct store_named         named = {.is_cache = true, .folder = REPO, .commit = COMMIT_B};
+    struct pruning             p = {0};
+    struct store_prune_options wish = {
+        .named = &named, .named_count = 1, .tick = on_tick, .told = on_told, .user = &p};
+    struct store      *store;
+    struct store_repo *repo;
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, true, COMMIT_A);
+    CHECK(publish_text(repo, "f", "1", &err) == 0 && store_repo_finish(repo, NULL, &err) == 0);
+    store_repo_close(repo);
+    mkdir(at(".locks"), 0755);
+    mkdir(at(".locks/" REPO), 0755);
+    for (unsigned i = 0; i < LOCKS; i++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), ".locks/" REPO "/%u.lock", i);
+        put_text(name, "");
+    }
+    CHECK(store_prune(store, &wish, &err) == 0);
+    CHECK_U64(p.revisions, 1);
+    CHECK(!is_there(REPO "/snapshots/" COMMIT_A) && p.ticks >= LOCKS);
+    store_free(store);
+}
+
 int main(void)
 {
     tree_files_are_pythons();
@@ -480,6 +531,7 @@ int main(void)
     without_symlinks_names_are_hard_links();
     plain_files_in_snapshots_are_adopted();
     readers_never_see_a_ref_without_its_files();
+    a_prune_gives_signs_of_life_while_it_looks_who_is_at_work();
     volume_remove();
     return check_end("test_store_cache");
 }
