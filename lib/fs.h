@@ -75,8 +75,11 @@ typedef int fs_walk_fn(const char *rel, const struct stat *st, void *user, struc
 int         fs_walk_at(int dir_fd, const char *rel, fs_walk_fn *visit, void *user, struct err *err);
 /* 1 removed, or it was not there; 0 something is in it, or it is a mount; -1. */
 int fs_remove_dir_at(int dir_fd, const char *rel, struct err *err);
-/* A folder with all that is in it; adds what that frees. */
-int fs_remove_tree_at(int dir_fd, const char *rel, uint64_t *freed_bytes, struct err *err);
+/* A folder with all that is in it; adds what that frees. tick, which may be NULL, is called before each
+ * name and ends it with non-zero. */
+typedef int fs_tick_fn(void *user, struct err *err);
+int         fs_remove_tree_at(int dir_fd, const char *rel, fs_tick_fn *tick, void *user,
+                              uint64_t *freed_bytes, struct err *err);
 /* What the disk gets back when a name of this file goes. */
 uint64_t fs_freed_bytes(const struct stat *st);
 

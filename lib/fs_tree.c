@@ -88,14 +88,18 @@ int fs_remove_dir_at(int dir_fd, const char *rel, struct err *err)
 }
 
 struct removal {
-    int      dir_fd;
-    uint64_t bytes;
+    int         dir_fd;
+    fs_tick_fn *tick;
+    void       *user;
+    uint64_t    bytes;
 };
 
 static int remove_one(const char *rel, const struct stat *st, void *user, struct err *err)
 {
     struct removal *removal = user;
 
+    if (removal->tick && removal->tick(removal->user, err))
+        return -1;
     if (S_ISDIR(st->st_mode))
         return fs_remove_dir_at(removal->dir_fd, rel, err) < 0 ? -1 : 0;
     if (fs_unlink_at(removal->dir_fd, rel, err))
@@ -104,9 +108,10 @@ static int remove_one(const char *rel, const struct stat *st, void *user, struct
     return 0;
 }
 
-int fs_remove_tree_at(int dir_fd, const char *rel, uint64_t *freed_bytes, struct err *err)
+int fs_remove_tree_at(int dir_fd, const char *rel, fs_tick_fn *tick, void *user,
+                      uint64_t *freed_bytes, struct err *err)
 {
-    struct removal removal = {.dir_fd = dir_fd};
+    struct removal removal = {dir_fd, tick, user, 0};
     int            rc = fs_walk_at(dir_fd, rel, remove_one, &removal, err);
 
     *freed_bytes += removal.bytes;

@@ -235,28 +235,42 @@ static void remove_beside(struct prune_cache *c, const char *commit)
     snprintf(rel, sizeof(rel), "trees/%s.json", commit);
     fs_unlink_at(c->repo->root_fd, rel, &ignored);
     snprintf(rel, sizeof(rel), ".no_exist/%s", commit);
-    (void)fs_remove_tree_at(c->repo->root_fd, rel, &bytes, &ignored);
+    (void)fs_remove_tree_at(c->repo->root_fd, rel, NULL, NULL, &bytes, &ignored);
     snprintf(rel, sizeof(rel), "trees/%s.%s.json", c->repo->key, commit);
     fs_unlink_at(c->p->store->place->state_fd, rel, &ignored);
 }
 
+static int tick(void *user, struct err *err)
+{
+    return prune_tick(user, err);
+}
+
+/* -1 and not stopped: it stays. Once it has been renamed it is gone, and what is left of it goes with the
+ * next prune. */
 static int remove_revision(struct prune_cache *c, struct prune_revision *revision, struct err *err)
 {
     struct refs         refs = {.c = c, .revision = revision, .removes = true};
     struct store_place *place = c->repo->place;
-    uint64_t            bytes = 0;
     char                rel[300], temp[64];
 
     snprintf(rel, sizeof(rel), "snapshots/%s", revision->name);
     store_temp_name(c->p->store, temp);
     if (fs_walk_at(c->repo->root_fd, "refs", visit_ref, &refs, err) ||
-        fs_rename_at(c->repo->root_fd, rel, place->temp_fd, temp, err) ||
-        fs_remove_tree_at(place->temp_fd, temp, &bytes, err))
+        fs_rename_at(c->repo->root_fd, rel, place->temp_fd, temp, err))
         return -1;
-    revision->bytes = bytes;
     remove_beside(c, revision->name);
     forget_revision(c, revision->name);
-    return 0;
+    revision->bytes = 0;
+    (void)fs_remove_tree_at(place->temp_fd, temp, tick, c->p, &revision->bytes, err);
+    return c->p->stopped ? -1 : 0;
+}
+
+/* So that only what went is told. */
+static int stop_at(struct prune_cache *c, size_t i)
+{
+    for (; i < c->count; i++)
+        c->revision[i].goes = false;
+    return -1;
 }
 
 static int remove_revisions(struct prune_cache *c, struct err *err)
@@ -268,13 +282,14 @@ static int remove_revisions(struct prune_cache *c, struct err *err)
 
         if (!c->revision[i].goes)
             continue;
-        if (prune_tick(c->p, err)) {
-            for (; i < c->count; i++) /* so that only what went is told */
-                c->revision[i].goes = false;
-            return -1;
-        }
+        if (prune_tick(c->p, err))
+            return stop_at(c, i);
         if (c->p->options->dry_run || remove_revision(c, &c->revision[i], &why) == 0)
             continue;
+        if (c->p->stopped) {
+            *err = why;
+            return stop_at(c, i + 1);
+        }
         c->revision[i].goes = false;
         snprintf(name, sizeof(name), "%s/snapshots/%s", c->folder, c->revision[i].name);
         prune_tell(c->p, "revision", name, 0, c->revision[i].files, why.text);

@@ -37,7 +37,7 @@ static uint64_t delete_file(struct sweep *s, int dir_fd, const char *name)
     if (s->rules && s->rules->dry_run)
         return fs_freed_bytes(&st);
     if (S_ISDIR(st.st_mode))
-        (void)fs_remove_tree_at(dir_fd, name, &freed, &ignored);
+        (void)fs_remove_tree_at(dir_fd, name, NULL, NULL, &freed, &ignored);
     else if (fs_unlink_at(dir_fd, name, &ignored) == 0)
         freed = fs_freed_bytes(&st);
     s->freed_bytes += freed;

@@ -469,14 +469,14 @@ static void readers_never_see_a_ref_without_its_files(void)
 
 /* A prune, as its caller sees it. */
 struct pruning {
-    unsigned ticks, revisions;
+    unsigned ticks, stop_at, revisions;
 };
 
 static int on_tick(void *user, struct err *e)
 {
-    (void)e;
-    ((struct pruning *)user)->ticks++;
-    return 0;
+    struct pruning *p = user;
+
+    return ++p->ticks == p->stop_at ? err_set(e, ERR_TERMINATED, "stopped") : 0;
 }
 
 static void on_told(const struct store_pruned *what, void *user)
@@ -517,6 +517,41 @@ static void a_prune_gives_signs_of_life_while_it_looks_who_is_at_work(void)
     store_free(store);
 }
 
+/* Also while it takes a revision apart; whoever stops it there has seen it go. */
+static void a_prune_gives_signs_of_life_while_a_revision_goes(void)
+{
+    enum { LINKS = 200 };
+    struct store_options       options = volume_options();
+    struct store_named         named = {.is_cache = true, .folder = REPO, .commit = COMMIT_B};
+    struct pruning             p = {0};
+    struct store_prune_options wish = {
+        .named = &named, .named_count = 1, .tick = on_tick, .told = on_told, .user = &p};
+    struct store_file  file = text_file("f", "1");
+    struct store      *store;
+    struct store_repo *repo;
+
+    for (unsigned stop = 0; stop < 2; stop++) {
+        volume_new();
+        store = open_store(&options);
+        repo = open_repo(store, true, COMMIT_A);
+        CHECK(publish(repo, &file, "1", &err) == 0 && store_repo_finish(repo, NULL, &err) == 0);
+        store_repo_close(repo);
+        for (unsigned i = 0; i < LINKS; i++) {
+            char name[128], text[160];
+
+            snprintf(name, sizeof(name), REPO "/snapshots/" COMMIT_A "/%u", i);
+            snprintf(text, sizeof(text), "../../%s", blob_of(&file) + strlen(REPO "/"));
+            CHECK(symlink(text, at(name)) == 0);
+        }
+        p = (struct pruning){.stop_at = stop * (LINKS + LINKS / 2)}; /* one each to look at it */
+        CHECK(store_prune(store, &wish, &err) == (stop ? -1 : 0));
+        CHECK(!is_there(REPO "/snapshots/" COMMIT_A) && p.revisions == 1);
+        CHECK(stop ? p.ticks == p.stop_at && err.kind == ERR_TERMINATED : p.ticks >= 2 * LINKS);
+        CHECK(is_there(blob_of(&file)) == (stop == 1));
+        store_free(store);
+    }
+}
+
 int main(void)
 {
     tree_files_are_pythons();
@@ -532,6 +567,7 @@ int main(void)
     plain_files_in_snapshots_are_adopted();
     readers_never_see_a_ref_without_its_files();
     a_prune_gives_signs_of_life_while_it_looks_who_is_at_work();
+    a_prune_gives_signs_of_life_while_a_revision_goes();
     volume_remove();
     return check_end("test_store_cache");
 }
