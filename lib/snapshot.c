@@ -408,9 +408,10 @@ static int resolve_and_judge(struct snapshot *s, struct err *err)
     struct err ignored;
 
     if (snapshot_resolve_and_plan(s, err) == 0 && !snapshot_failure(s, err)) {
-        if (s->config.stay_at_marker) /* what is wrong shows when all of it is hashed */
-            return 0;
-        return snapshot_remove_marker(s, err) || snapshot_remove_false_markers(s, err) ? -1 : 0;
+        /* A repair: what is wrong shows when all of it is hashed. */
+        if (!s->config.stay_at_marker && snapshot_remove_marker(s, err))
+            return -1;
+        return snapshot_remove_false_markers(s, err);
     }
     if (!s->config.rehash && !marker_holds(s))
         snapshot_remove_marker(s, &ignored);

@@ -492,6 +492,18 @@ def test_a_spec_that_moves_a_shared_folder_takes_the_others_marker_away(run, hub
     assert volume.marker("one")["repos"][0]["commit"] == repo.head().sha and volume.marker("two")
 
 
+def test_a_repair_that_moves_a_shared_folder_takes_the_others_marker_away(run, hub, volume):
+    """Its own marker is gone already, so there is no commit at which it could stay."""
+    repo = hub.model("acme/tiny", {"a.txt": "old"})
+    one, two = ({"name": name, "repos": [{"id": "acme/tiny", "path": "t"}]} for name in ("one", "two"))
+    assert run(one).code == 0
+    repo.push({"a.txt": "new"})
+    assert run(two).code == 0 and volume.marker("one") is None
+    newest = repo.push({"a.txt": "newest"})
+    assert run(one, "--repair", command="verify").code == 0
+    assert volume.marker("one")["repos"][0]["commit"] == newest.sha and volume.marker("two") is None
+
+
 def test_the_status_of_a_spec_whose_marker_is_gone_is_not_complete(run, hub, volume):
     repo = hub.model("acme/tiny", {"a.txt": "old"})
     one, two = ({"name": name, "repos": [{"id": "acme/tiny", "path": "t"}]} for name in ("one", "two"))
