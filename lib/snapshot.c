@@ -427,8 +427,8 @@ static bool lacks_something(const struct snapshot *s)
 }
 
 /* A volume that takes not even a lease, full perhaps: whoever finds it damaged takes the marker away,
- * which needs no space. It may be whole, by the one who was waited for. Whoever has the lease judges
- * for himself. */
+ * which needs no space. It may be whole, by the one who was waited for; a repair has not looked yet.
+ * Whoever has the lease judges for himself. */
 static int give_up_lease(struct snapshot *s, struct err *err)
 {
     struct err ignored;
@@ -436,7 +436,7 @@ static int give_up_lease(struct snapshot *s, struct err *err)
     if (err->kind == ERR_LOCKED || err->kind == ERR_TERMINATED || err->kind == ERR_INTERRUPTED ||
         err->kind == ERR_DEADLINE)
         return -1;
-    if (s->config.rehash || !marker_holds(s))
+    if (!s->config.rehash && !marker_holds(s))
         snapshot_remove_marker(s, &ignored);
     if (err->kind == ERR_READ_ONLY || err->kind == ERR_PERMISSION)
         err_wrap(err, "%s cannot be written", s->report.target);

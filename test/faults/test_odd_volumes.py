@@ -210,6 +210,17 @@ def test_a_volume_that_fails_in_the_middle_is_told_and_gone_on_with_later(
     assert stray(volume) == []
 
 
+@LAYOUTS
+def test_a_repair_for_which_there_is_no_room_leaves_the_marker(run, odd, volume, tiny, layout):
+    """Not even for its lease: it has not looked at anything."""
+    spec = {**ONE, "layout": layout}
+    assert run(spec).code == 0
+    odd.rules(fail={"create": ["ENOSPC", None]})
+    result = run(spec, "--repair", command="verify")
+    assert result.code == 20 and volume.marker(), result
+    assert run(spec).code == 0
+
+
 def test_a_volume_whose_server_died_ends_the_run(held, odd, tiny, message):
     running, release = held()
     odd.die()
