@@ -315,11 +315,13 @@ static int finish_repo(struct snapshot *s, size_t i, struct err *err)
     return rc;
 }
 
-/* Our share is there; is everybody's? What the others published is read anew. 1, 0, -1. */
+/* Our share is there; is everybody's? What the others published is read anew; who hashes all that he
+ * has leaves theirs to them. 1, 0, -1. */
 static int all_shares_are_there(struct snapshot *s, size_t i, struct err *err)
 {
     if (s->spec->shard_count <= 1)
         return 1;
+    store_end_rehash(s->store);
     if (store_repo_sync(s->repo[i].store, err))
         return -1;
     store_repo_close(s->repo[i].store);
@@ -531,7 +533,9 @@ static int make_it_match(struct snapshot *s, struct err *err)
     all = finish_repos(s, err);
     if (all < 0)
         return -1;
-    return all ? snapshot_write_marker(s, err) : 0;
+    if (!all) /* a repair has left it until here */
+        return s->config.stay_at_marker ? snapshot_remove_marker(s, err) : 0;
+    return snapshot_write_marker(s, err);
 }
 
 /* --- from start to end --- */

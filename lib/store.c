@@ -503,6 +503,11 @@ void store_set_drop_cache(struct store *store, bool drop_cache)
     store->options.drop_cache = drop_cache;
 }
 
+void store_end_rehash(struct store *store)
+{
+    store->options.rehash = false;
+}
+
 const char *store_instance(const struct store *store)
 {
     return store->instance;

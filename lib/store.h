@@ -54,6 +54,7 @@ void store_free(struct store *store);
 int  store_target_fd(const struct store *store); /* lent; -1 if read_only and not there yet */
 /* Before anything is written. Drop: what is hashed leaves the page cache as soon as it is on disk. */
 void        store_set_drop_cache(struct store *store, bool drop_cache);
+void        store_end_rehash(struct store *store);     /* for repos that are opened from now on */
 const char *store_instance(const struct store *store); /* random id of this process, 16 hex */
 
 /* State files of the run, below TARGET/.hf-init/. */

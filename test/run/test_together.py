@@ -193,6 +193,23 @@ def test_shards_whose_inventory_lost_a_line_end_with_a_marker_all_the_same(run, 
     assert result.code == 0 and not hashed(result) and hub.count() == 1 and volume.marker()
 
 
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_a_shard_repairs_its_share_and_no_other(run, hub, volume, layout):
+    repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
+    shards = [spec(shard={"index": n, "count": 2}, layout=layout) for n in range(2)]
+    assert run(shards[0]).code == 0
+    place = "acme/tiny" if layout == "dir" else "models--acme--tiny/snapshots/" + repo.head().sha
+    share = sorted(volume.files(place))
+    assert run(shards[1]).code == 0 and volume.marker()
+    result = run(shards[0], "--repair", command="verify")
+    assert result.code == 0 and volume.marker(), result
+    said, = [line for line in result.lines if line["msg"].startswith("hashing")]
+    assert said["files"] == len(share) and "every file" in said["msg"]
+    (volume / place / next(name for name in repo.head().files if name not in share)).resolve().unlink()
+    result = run(shards[0], "--repair", command="verify")
+    assert result.code == 0 and volume.marker() is None, "the marker promises what the other shard has to fetch"
+
+
 def test_a_file_of_another_shard_that_is_not_what_its_name_says_gets_no_marker(run, hub, volume):
     repo = hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(20)})
     shards = [spec(shard={"index": n, "count": 2}) for n in range(2)]
