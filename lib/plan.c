@@ -405,6 +405,7 @@ void plan_find_same(struct plan *plan)
             first = i;
             continue;
         }
+        f->is_twin = true;
         if (f->state == PLAN_FETCH && f->is_mine && leader->is_mine) {
             f->state = PLAN_SAME;
             f->same_as = order[first].index;

@@ -26,6 +26,7 @@ struct plan_file {        /* there may be 100,000 of them */
     enum plan_state state;
     bool            is_lfs;
     bool            is_mine; /* false: another shard fetches it */
+    bool            is_twin; /* another file of this place has the same content; plan_find_same */
 };
 
 struct plan_repo {

@@ -265,14 +265,19 @@ void snapshot_explain_full(struct snapshot *s, struct err *err)
     }
 }
 
-/* disk.limit: what the pod may use, whatever the disk has. */
+/* disk.limit: what the pod may use, whatever the disk has. In layout cache twins are one blob. */
 static int check_limit(const struct snapshot *s, struct err *err)
 {
     uint64_t bytes = 0;
     char     need[24], have[24];
 
-    for (size_t i = 0; i < s->spec->repo_count; i++)
-        bytes += s->repo[i].failed ? 0 : s->plan.repo[i].bytes;
+    for (size_t k = 0; k < s->plan.file_count; k++) {
+        const struct plan_file *f = &s->plan.file[k];
+        bool counts = !s->repo[f->repo].failed && !(f->is_twin && snapshot_is_cache(s));
+
+        if (counts && __builtin_add_overflow(bytes, f->size_bytes, &bytes))
+            bytes = UINT64_MAX;
+    }
     if (s->spec->disk_limit_bytes == 0 || bytes <= s->spec->disk_limit_bytes)
         return 0;
     report_bytes(bytes, need);

@@ -256,6 +256,7 @@ static void twins_in_two_entries(void)
         CHECK(plan.file[1].state == PLAN_FETCH);
         CHECK(plan.file[0].state == (rows[i].is_same ? PLAN_SAME : PLAN_FETCH));
         CHECK(plan.file[0].same_as == (rows[i].is_same ? 1 : 0));
+        CHECK(plan.file[0].is_twin == rows[i].is_same && !plan.file[1].is_twin);
         plan_release(&plan);
     }
     check_row(NULL);
