@@ -298,6 +298,18 @@ bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct
 
 /* --- shares --- */
 
+static size_t place_of_file(const struct plan *plan, const struct plan_file *f)
+{
+    return plan->repo[f->repo].place;
+}
+
+/* Is fetching one of them to have both? */
+static bool are_twins(const struct plan *plan, const struct plan_file *a, const struct plan_file *b)
+{
+    return place_of_file(plan, a) == place_of_file(plan, b) && a->size_bytes > 0 &&
+           digest_equal(&a->digest, &b->digest);
+}
+
 /* What is dealt out together: all that is needed, and each optional repo by itself. One shard may fail to
  * list that while the others do, and all must still agree on the rest. */
 static size_t deal_of(const struct plan *plan, const struct plan_file *f)
@@ -310,20 +322,37 @@ static int larger_first(const void *a, const void *b, void *user)
     const struct plan      *plan = user;
     const struct plan_file *x = &plan->file[*(const size_t *)a];
     const struct plan_file *y = &plan->file[*(const size_t *)b];
+    int                     order;
 
     if (deal_of(plan, x) != deal_of(plan, y))
         return deal_of(plan, x) < deal_of(plan, y) ? -1 : 1;
     if (x->size_bytes != y->size_bytes)
         return x->size_bytes > y->size_bytes ? -1 : 1;
+    if (place_of_file(plan, x) != place_of_file(plan, y))
+        return place_of_file(plan, x) < place_of_file(plan, y) ? -1 : 1;
+    order = memcmp(x->digest.byte, y->digest.byte, sizeof(x->digest.byte)); /* twins side by side */
+    if (order)
+        return order;
     if (x->repo != y->repo)
         return x->repo < y->repo ? -1 : 1;
     return str_cmp(x->path, y->path);
+}
+
+static uint32_t lightest_of(const uint64_t *load, uint32_t count)
+{
+    uint32_t lightest = 0;
+
+    for (uint32_t s = 1; s < count; s++)
+        if (load[s] < load[lightest])
+            lightest = s;
+    return lightest;
 }
 
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 {
     size_t   *order, deal = 0;
     uint64_t *load, *needed; /* the latter by what is not optional */
+    uint32_t  to = 0;
 
     if (count <= 1)
         return;
@@ -335,7 +364,6 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
     qsort_r(order, plan->file_count, sizeof(*order), larger_first, plan);
     for (size_t i = 0; i < plan->file_count; i++) {
         struct plan_file *f = &plan->file[order[i]];
-        uint32_t          lightest = 0;
 
         if (deal_of(plan, f) != deal) {
             if (deal == 0)
@@ -344,11 +372,12 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
                 memcpy(load, needed, count * sizeof(*load));
             deal = deal_of(plan, f);
         }
-        for (uint32_t s = 1; s < count; s++)
-            if (load[s] < load[lightest])
-                lightest = s;
-        load[lightest] += f->size_bytes + 1; /* a file costs something even when it is empty */
-        f->is_mine = lightest == index;
+        if (i == 0 || !are_twins(plan, &plan->file[order[i - 1]], f)) {
+            to = lightest_of(load, count);
+            load[to] += f->size_bytes;
+        }
+        load[to]++; /* a file costs something even when it is empty, or a copy */
+        f->is_mine = to == index;
     }
     free(order);
     free(load);
@@ -356,11 +385,6 @@ void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count)
 }
 
 /* --- equal contents --- */
-
-static size_t place_of_file(const struct plan *plan, const struct plan_file *f)
-{
-    return plan->repo[f->repo].place;
-}
 
 static int by_content(const void *a, const void *b, void *user)
 {
@@ -400,8 +424,7 @@ void plan_find_same(struct plan *plan)
         struct plan_file *f = &plan->file[order[i].index];
         struct plan_file *leader = &plan->file[order[first].index];
 
-        if (place_of_file(plan, f) != place_of_file(plan, leader) ||
-            !digest_equal(&f->digest, &leader->digest) || f->size_bytes == 0) {
+        if (!are_twins(plan, f, leader)) {
             first = i;
             continue;
         }

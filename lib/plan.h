@@ -63,7 +63,8 @@ int plan_add_repo(struct plan *plan, size_t repo, const struct hub_entry *entry,
 /* Two of the repo's files whose names differ in case alone; false if it has none. */
 bool plan_find_twins(const struct plan *plan, size_t repo, struct str *a, struct str *b);
 
-/* Leaves only this process's share to be fetched: files dealt out by size, so that shares are even.
+/* Leaves only this process's share to be fetched: files dealt out by size, so that shares are even, and
+ * those of one content to one.
  * Deterministic: every shard computes the same deal, whichever optional repos it could list. */
 void plan_take_shard(struct plan *plan, uint32_t index, uint32_t count);
 

@@ -151,6 +151,40 @@ static void shares(void)
     check_row(NULL);
 }
 
+static void twins_are_in_one_share(void)
+{
+    enum { FILES = 24, SHARDS = 3 };
+    struct hub_entry list[FILES];
+    char             path[FILES][8];
+    struct spec_repo repo = {0};
+    struct spec      spec = {.repo = &repo, .repo_count = 1};
+    unsigned         fetched[FILES / 2] = {0};
+
+    for (unsigned i = 0; i < FILES; i++) { /* two of each, all of one size */
+        snprintf(path[i], sizeof(path[i]), "f%u", i);
+        list[i] = entry(path[i], 100, 1 + i % (FILES / 2));
+    }
+    for (unsigned s = 0; s < SHARDS; s++) {
+        struct plan plan;
+        unsigned    mine = 0;
+
+        CHECK(plan_one(&plan, &spec, list, FILES) == ERR_NONE);
+        for (size_t i = 0; i < plan.file_count; i++)
+            plan.file[i].state = PLAN_FETCH;
+        plan_take_shard(&plan, s, SHARDS);
+        plan_find_same(&plan);
+        for (size_t i = 0; i < plan.file_count; i++) {
+            mine += plan.file[i].is_mine;
+            fetched[plan.file[i].digest.byte[0] - 1] +=
+                plan.file[i].is_mine && plan.file[i].state == PLAN_FETCH;
+        }
+        CHECK_U64(mine, FILES / SHARDS);
+        plan_release(&plan);
+    }
+    for (unsigned i = 0; i < FILES / 2; i++)
+        CHECK_U64(fetched[i], 1);
+}
+
 enum { DEALT = 30 };
 
 /* The share of shard 1 of 3 in three repos, of which the second was perhaps not listed. */
@@ -268,6 +302,7 @@ int main(void)
     names();
     names_that_differ_in_case_alone();
     shares();
+    twins_are_in_one_share();
     shares_do_not_depend_on_a_repo_that_may_fail();
     twins();
     twins_in_two_entries();
