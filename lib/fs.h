@@ -121,6 +121,9 @@ struct fs_space {
 /* NFS, CIFS, FUSE …, by statfs's f_type. */
 bool fs_type_is_network(uint32_t type);
 bool fs_is_network(int fd);
-int  fs_space(int fd, struct fs_space *out, struct err *err);
+/* Two mounts of one volume in user space do not see each other's file locks, unless its server passes them
+ * on: what tells this mount from others on this kernel. 0: there the locks of all mounts meet. */
+uint64_t fs_lock_mount(int fd);
+int      fs_space(int fd, struct fs_space *out, struct err *err);
 
 #endif

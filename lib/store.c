@@ -409,6 +409,7 @@ static int open_target(struct store *store, struct err *err)
         store->target_fd >= 0 ? duplicate(store->target_fd, err) : open_nearest(store->target, err);
     if (store->space_fd < 0)
         return -1;
+    store->lock_mount = fs_lock_mount(store->space_fd);
     if (store->target_fd >= 0 && (root_fd = duplicate(store->target_fd, err)) < 0)
         return -1;
     place_new(store, ".", root_fd);

@@ -52,6 +52,7 @@ struct store {
     int                  space_fd;  /* the target, or the nearest folder above it that exists */
     char                 instance[17];
     char                 boot_id[40]; /* "-" if the kernel does not tell */
+    uint64_t             lock_mount;  /* fs_lock_mount of the target */
     atomic_uint          temp_count;
     atomic_bool          copies_end;   /* nobody waits for them any more */
     uint64_t             window_bytes; /* of write-back; a power of two */

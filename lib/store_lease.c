@@ -4,11 +4,12 @@
  * rename; the holder finds out when it renews. The claim is written before it gets its name, so a
  * reader sees a whole one or none.
  *
- *     {"instance":"…","host":"…","pod":"…","boot_id":"…","pid":1,"status":"default.status.json"} */
+ *     {"instance":"…","host":"…","pod":"…","boot_id":"…","mount":0,"pid":1,"status":"default.status.json"} */
 #include "store_lease.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static bool locks_exclude(struct store *store)
 struct claim {
     struct store_lease_holder holder;
     char                      boot_id[40];
+    uint64_t                  mount; /* fs_lock_mount */
     struct stat               st;
 };
 
@@ -109,6 +111,7 @@ static void parse_claim(struct str text, struct claim *claim)
         copy_text(root, "pod", claim->holder.pod, sizeof(claim->holder.pod));
         copy_text(root, "status", claim->holder.status, sizeof(claim->holder.status));
         copy_text(root, "boot_id", claim->boot_id, sizeof(claim->boot_id));
+        json_u64(json_get(root, "mount"), &claim->mount);
     }
     json_free(root);
 }
@@ -155,10 +158,11 @@ static int judge_claim(struct store *store, int fd, struct claim *claim, enum ve
     idle_ns = now_ns - inventory_mtime_ns(&claim->st);
     claim->holder.idle_ms = idle_ns > 0 ? (uint64_t)idle_ns / 1000000 : 0;
     *verdict = LIVING;
-    /* On this kernel a lock goes with its process. Across nodes that is hearsay. */
+    /* On this kernel a lock goes with its process. Across nodes that is hearsay, and across mounts in user
+     * space, one for each pod perhaps, nothing at all. */
     if (!store->options.read_only && /* to try locks is to write */
         strcmp(store->boot_id, "-") != 0 && strcmp(claim->boot_id, store->boot_id) == 0 &&
-        locks_exclude(store) && try_lock(store, fd) == 0)
+        claim->mount == store->lock_mount && locks_exclude(store) && try_lock(store, fd) == 0)
         *verdict = DEAD_BY_LOCK;
     else if (idle_ns > DEAD_AFTER_NS)
         *verdict = DEAD_BY_TIME;
@@ -175,8 +179,8 @@ static void render_claim(const struct store *store, const char *status_name, str
     log_add_json_text(out, str_from(host));
     buf_add_str(out, STR("\",\"pod\":\""));
     log_add_json_text(out, str_sub(str_from(pod), 0, 127));
-    buf_printf(out, "\",\"boot_id\":\"%s\",\"pid\":%ld,\"status\":\"", store->boot_id,
-               (long)getpid());
+    buf_printf(out, "\",\"boot_id\":\"%s\",\"mount\":%" PRIu64 ",\"pid\":%ld,\"status\":\"",
+               store->boot_id, store->lock_mount, (long)getpid());
     log_add_json_text(out, str_from(status_name));
     buf_add_str(out, STR("\"}\n"));
 }

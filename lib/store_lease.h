@@ -4,7 +4,8 @@
  * rename of verified bytes. A lease only keeps two writers from fetching the same bytes twice. It
  * is a file that its holder flocks where that works, touches every 10 s, and that counts as dead
  * when the volume's own clock (the mtime of a file we just touched) is 2 minutes past its mtime;
- * at once if its holder lived on this boot of this node and flock proves it gone. */
+ * at once if its holder lived on this boot of this node, in this mount of the volume if that is one in user
+ * space, and flock proves it gone. */
 #ifndef HFI_STORE_LEASE_H
 #define HFI_STORE_LEASE_H
 

@@ -2,6 +2,8 @@
 
 All of them are fusefs.py, a file system in memory that goes wrong as told."""
 
+import json
+import os
 import shutil
 import signal
 import time
@@ -228,6 +230,27 @@ def test_a_volume_whose_server_died_ends_the_run(held, odd, tiny, message):
     result = running.wait(20)
     assert result.code == 21, result
     assert message()["reason"] == "IoError" and "not connected" in message()["message"]
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_lock_that_is_free_proves_nothing_of_who_holds_it_by_another_mount(start, held, odd, volume, tiny, until, moved):
+    """Each pod may have a mount of its own, and the kernel keeps their locks apart."""
+    running, release = held()
+    running.kill()
+    release()
+    lease, = (volume / ".hf-init/leases").glob("*.lease")
+    claim = json.loads(lease.read_text())
+    assert claim["mount"]
+    claim["mount"] += moved
+    lease.write_text(json.dumps(claim))
+    other = start({**ONE, "name": "other"})
+    if moved:
+        status = volume / ".hf-init/other.status.json"
+        until(lambda: status.exists() and volume.status("other")["phase"] == "waiting")
+        os.utime(lease, (time.time() - 150,) * 2)
+    result = other.wait()
+    assert result.code == 0 and volume.files(tiny.id) == content_of(tiny), result
+    assert ("waiting for another writer" in result.stderr) == bool(moved)
 
 
 def test_a_slow_sync_holds_up_nothing_but_its_file(start, odd, volume, tiny, complete, until):
