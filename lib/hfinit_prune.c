@@ -116,12 +116,37 @@ static bool has_marker(struct prune *p, struct str status_name)
     return has_state(p, str_sub(status_name, 0, len), ".complete.json");
 }
 
+struct sought {
+    struct str name;
+    bool       found;
+};
+
+static int visit_shard(const char *file, void *user, struct err *err)
+{
+    struct sought *sought = user;
+    struct str     name = str_from(file);
+
+    (void)err;
+    if (str_has_prefix(name, sought->name) && str_has_suffix(name, STR(".status.json")))
+        sought->found |= str_has_prefix(str_sub(name, sought->name.len, name.len), STR(".shard-"));
+    return 0;
+}
+
+static bool has_shard(struct prune *p, struct str name)
+{
+    struct sought sought = {.name = name};
+    struct err    ignored;
+
+    return store_list_state(p->store, visit_shard, &sought, &ignored) == 0 && sought.found;
+}
+
 /* NAME.env outlives marker and status, which a volume that is full may have lost both. */
 static void doubt_lost(struct prune *p, struct str file)
 {
     struct str name = str_sub(file, 0, file.len - strlen(".env"));
 
-    if (has_state(p, name, ".status.json") || has_state(p, name, ".complete.json"))
+    if (has_state(p, name, ".status.json") || has_state(p, name, ".complete.json") ||
+        has_shard(p, name))
         return;
     doubt(p, arena_strdup(&p->texts, name),
           " has lost its marker and its status, so what it asks for is not known");

@@ -376,6 +376,17 @@ def test_a_spec_that_lost_marker_and_status_keeps_everything(run, hub, volume, p
     assert picture(volume / "models--acme--tiny") == before
 
 
+def test_shards_without_a_marker_have_not_lost_their_status(run, hub, volume, prune, moved):
+    repo, old, new = moved("cache")
+    hub.model("acme/other", {"a.txt": "a", "b.txt": "b"})
+    for index in range(2):
+        shard = {"name": "other", "layout": "cache", "repos": [{"id": "acme/other"}], "shard": {"index": index, "count": 2}}
+        assert run(shard).code == 0
+    (volume / ".hf-init/other.complete.json").unlink()
+    assert prune().removed() == [f"models--acme--tiny/snapshots/{old}"]
+    assert len(list(volume.path.glob("models--acme--other/snapshots/*/*"))) == 2
+
+
 def test_of_two_at_work_under_one_name_the_status_tells_of_one_only_so_everything_stays(start, hub, volume, prune, moved):
     moved("cache")
     hub.model("acme/other", {"w.bin": lfs(4 * MB)})
