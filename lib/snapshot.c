@@ -351,38 +351,6 @@ static int finish_repos(struct snapshot *s, struct err *err)
     return snapshot_failure(s, err) ? -1 : all;
 }
 
-static bool is_wanted(const struct digest *digest, void *user)
-{
-    const struct snapshot *s = user;
-
-    for (size_t k = 0; k < s->plan.file_count; k++)
-        if (s->plan.file[k].state != PLAN_PRESENT && digest_equal(&s->plan.file[k].digest, digest))
-            return true;
-    return false;
-}
-
-/* What this spec does not name may be another one's, whose pod is starting again right now. */
-static bool is_foreign(const struct digest *digest, void *user)
-{
-    const struct snapshot *s = user;
-
-    for (size_t k = 0; k < s->plan.file_count; k++)
-        if (digest_equal(&s->plan.file[k].digest, digest))
-            return false;
-    return true;
-}
-
-/* What earlier runs left of content that nobody asks for any more makes room for what is asked for. */
-static void sweep(struct snapshot *s, store_wanted_fn *wanted)
-{
-    struct err ignored;
-    uint64_t   freed = store_sweep(s->store, wanted, s, &ignored);
-
-    if (freed)
-        log_write(s->config.log, LOG_INFO, "removed partials that nobody needs any more",
-                  LOG_NUM("bytes", freed));
-}
-
 /* The Hub said nothing, or no: is what the marker says still true of the volume? Yes, if the run is
  * over before that is known: it was not this run that made it untrue. */
 static bool marker_holds(struct snapshot *s)
@@ -519,7 +487,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
         return -1;
     plan_find_same(&s->plan);
     snapshot_count_plan(s);
-    sweep(s, is_wanted);
+    snapshot_sweep(s, false);
     if (snapshot_check_space(s, err))
         return -1;
     if (has_work(s) && (snapshot_connect(s, err) || fetch_missing(s, err)))
@@ -566,7 +534,7 @@ static int run(struct snapshot *s, struct err *err)
     if (rc == 0)
         rc = make_it_match(s, err);
     else if (rc > 0)
-        sweep(s, is_foreign);
+        snapshot_sweep(s, true);
     if (rc < 0) {
         blame_lost_lease(s, err);
         snapshot_explain_full(s, err);

@@ -2,7 +2,7 @@
  *
  *   snapshot.c          the story
  *   snapshot_resolve.c  which commit, which files: the Hub, else what the volume knows
- *   snapshot_look.c     what is there already, what is missing, does it fit
+ *   snapshot_look.c     what is there already, what is missing, what makes room, does it fit
  *   snapshot_ask.c      plans, listings, verifying; nothing is changed
  *   snapshot_hash.c     reading files from end to end: to adopt them, to verify them
  *   snapshot_state.c    what others see: status, metrics, marker, heartbeat, env file; the tick
@@ -92,8 +92,9 @@ int snapshot_look(struct snapshot *s, struct err *err);      /* fills the states
  * milliseconds, and there may be 100,000 files. */
 int snapshot_look_at(struct snapshot *s, size_t k, struct store_view *view, struct err *err);
 /* Fails the repos with names that are one name to this volume. */
-int snapshot_check_twins(struct snapshot *s, struct err *err);
-int snapshot_check_space(struct snapshot *s, struct err *err);
+int  snapshot_check_twins(struct snapshot *s, struct err *err);
+void snapshot_sweep(struct snapshot *s, bool is_complete); /* what dead runs left goes */
+int  snapshot_check_space(struct snapshot *s, struct err *err);
 /* A failure for lack of space: was it inodes? */
 void snapshot_explain_full(struct snapshot *s, struct err *err);
 /* Is every file of this repo there, by names and metadata alone? 1, 0, -1. */

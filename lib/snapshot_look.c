@@ -106,6 +106,121 @@ int snapshot_check_twins(struct snapshot *s, struct err *err)
     return snapshot_failure(s, err) ? -1 : 0;
 }
 
+/* --- what dead runs left --- */
+
+static bool is_wanted(const struct digest *digest, void *user)
+{
+    const struct snapshot *s = user;
+
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        if (s->plan.file[k].state != PLAN_PRESENT && digest_equal(&s->plan.file[k].digest, digest))
+            return true;
+    return false;
+}
+
+/* What this spec does not name may be another one's, whose pod is starting again right now. */
+static bool is_foreign(const struct digest *digest, void *user)
+{
+    const struct snapshot *s = user;
+
+    for (size_t k = 0; k < s->plan.file_count; k++)
+        if (digest_equal(&s->plan.file[k].digest, digest))
+            return false;
+    return true;
+}
+
+static bool is_listed(const struct snapshot *s, const struct digest *digest)
+{
+    for (size_t i = 0; i < s->spec->repo_count; i++) {
+        const struct hub_listing *files = &s->repo[i].listing.files;
+
+        for (size_t k = 0; k < files->count; k++)
+            if (digest_equal(&files->entry[k].digest, digest))
+                return true;
+    }
+    return false;
+}
+
+/* What these commits have and this spec does not select. Of other commits nothing is spared: whoever began
+ * on them and was replaced by us must not find it when he wakes up, for he would publish it. */
+static bool may_be_wanted(const struct digest *digest, void *user)
+{
+    return is_wanted(digest, user) || (is_foreign(digest, user) && is_listed(user, digest));
+}
+
+struct others {
+    struct snapshot *s;
+    bool             have_begun; /* on one of our places, and are not done */
+};
+
+static void visit_place(const struct report_place *place, void *user)
+{
+    struct others         *others = user;
+    const struct snapshot *s = others->s;
+
+    for (size_t i = 0; i < s->spec->repo_count && place->is_cache == snapshot_is_cache(s); i++) {
+        const struct spec_repo *repo = &s->spec->repo[i];
+
+        if (place->is_cache ? str_eq(place->id, repo->id) &&
+                                  str_eq(place->type, str_from(repo_type_name(repo->type)))
+                            : str_eq(place->path, repo->path))
+            others->have_begun = true;
+    }
+}
+
+/* Of another spec: shards of ours plan what we do. */
+static bool is_status_of_another(const struct snapshot *s, struct str name)
+{
+    struct buf own = {0};
+    bool       is;
+
+    buf_printf(&own, "%s.shard-", s->report.spec_name);
+    is = str_has_suffix(name, STR(".status.json")) && !str_eq(name, str_from(s->status_name)) &&
+         !str_has_prefix(name, buf_view(&own));
+    buf_release(&own);
+    return is;
+}
+
+static int visit_state(const char *name, void *user, struct err *err)
+{
+    enum { STATUS_MAX = 1024 * 1024 };
+    struct others   *others = user;
+    struct buf       text = {0};
+    enum report_kind kind = REPORT_MARKER;
+    struct err       ignored;
+
+    (void)err;
+    if (is_status_of_another(others->s, str_from(name)) &&
+        store_read_state(others->s->store, name, STATUS_MAX, &text, &ignored) == 1 &&
+        report_read_places(buf_view(&text), &kind, NULL, NULL, &ignored) == 0 &&
+        kind == REPORT_STATUS_OTHER)
+        (void)report_read_places(buf_view(&text), &kind, visit_place, others, &ignored);
+    buf_release(&text);
+    return 0;
+}
+
+static bool others_have_begun(struct snapshot *s)
+{
+    struct others others = {.s = s};
+    struct err    ignored;
+
+    return store_list_state(s->store, visit_state, &others, &ignored) == 0 && others.have_begun;
+}
+
+/* What earlier runs left of content that nobody asks for any more makes room for what is asked for. */
+void snapshot_sweep(struct snapshot *s, bool is_complete)
+{
+    store_wanted_fn *wanted = is_complete            ? is_foreign
+                              : others_have_begun(s) ? may_be_wanted
+                                                     : is_wanted;
+    struct err       ignored;
+    uint64_t         freed = store_sweep(s->store, wanted, s, &ignored);
+
+    if (freed)
+        log_write(s->config.log, LOG_INFO, "removed partials that nobody needs any more",
+                  LOG_NUM("bytes", freed));
+}
+
 /* --- space --- */
 
 enum { INODES_MARGIN = 64 }; /* folders, partials, journals, state */

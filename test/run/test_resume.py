@@ -362,6 +362,19 @@ def test_partials_are_never_planted_links(run, hub, volume, stopped, tmp_path):
     assert volume.files("acme/tiny") == content_of(repo)
 
 
+@pytest.mark.parametrize("layout", ["dir", "cache"])
+def test_what_another_spec_of_the_repo_has_of_a_file_is_kept_for_it(run, hub, volume, stopped, layout):
+    """Both pods died with the node, and the one that wants other files of the repo is back first."""
+    repo = large(hub)
+    weights, config = spec(layout=layout, allow=["*.safetensors"]), spec(layout=layout, allow=["*.json"], name="config")
+    before = stopped(weights, 16 * MIB)
+    assert run(config).code == 0 and volume.partials()
+    result = run(weights)
+    assert result.code == 0, result
+    assert hub.bytes_sent("model.safetensors", host="cdn") <= 32 * MIB - before + IN_FLIGHT
+    assert volume.files(place_of(layout, repo)) == content_of(repo) and volume.partials() == []
+
+
 def test_partials_of_content_that_nobody_wants_any_more_are_removed(run, hub, volume, stopped):
     repo = large(hub)
     stopped(spec(), 8 * MIB)
