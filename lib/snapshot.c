@@ -453,6 +453,7 @@ static void close_repos(struct snapshot *s)
         store_repo_close(s->repo[i].store);
         s->repo[i].store = NULL;
     }
+    store_look_anew(s->store);
 }
 
 static int make_it_match(struct snapshot *s, struct err *err)

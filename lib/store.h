@@ -112,6 +112,9 @@ struct store_view {
 };
 int store_look(struct store_repo *repo, const struct store_file *file, struct store_view *out,
                struct err *err);
+/* Which partials lie there is found out once. Others may have been at work since: the next look finds it
+ * out anew. */
+void store_look_anew(struct store *store);
 
 /* Does the volume take names that differ in case alone for one, as SMB shares do? Tries it with a
  * temporary file. 1, 0, -1. */

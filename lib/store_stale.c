@@ -58,6 +58,16 @@ void store_stale_list(struct store_place *place)
     place->is_listed = true;
 }
 
+void store_look_anew(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    for (struct store_place *place = store->place; place; place = place->next) {
+        place->stale_count = 0;
+        place->is_listed = false;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
 /* The writer notes in the journal what it wrote, every MARK_LATE_MS at the latest. Bytes much younger
  * than its last line are somebody else's, who changed what we had hashed. Changes within that time
  * of a kill, or with the time set back, are not seen. */

@@ -1,4 +1,5 @@
 """What a second run does: goes on where the first one died, leaves alone what is right, repairs what is not."""
+import hashlib
 import json
 import os
 import random
@@ -76,6 +77,27 @@ def test_after_kill_9_only_what_was_in_flight_is_fetched_again(run, hub, volume,
     assert volume.partials() == []
     totals = volume.status()["totals"]
     assert totals["bytesReceived"] <= 32 * MIB + 2 - before + IN_FLIGHT and totals["percent"] == 100
+
+
+def test_what_a_holder_left_while_we_waited_is_gone_on_with(run, start, hub, volume, stopped, until, tmp_path):
+    """The volume was looked at before the wait, when nothing of the file was there."""
+    repo, partials = large(hub), volume / ".hf-init/partials"
+    before = stopped(spec(), 16 * MIB)
+    shutil.copytree(partials, tmp_path / "left")
+    assert run(spec()).code == 0 and volume.partials() == []
+    (volume / "acme/tiny/model.safetensors").unlink()
+    lease = volume / f".hf-init/leases/{hashlib.sha256(b'dir/acme/tiny').hexdigest()[:32]}.lease"
+    lease.write_text(json.dumps({"instance": "0" * 16, "host": "node-2", "boot_id": "elsewhere", "status": ""}))
+    hub.reset()
+    waiter = start(spec())
+    until(lambda: volume.status()["phase"] == "waiting")
+    for path in (tmp_path / "left").iterdir():
+        shutil.copy2(path, partials)
+    os.utime(lease, (time.time() - 150,) * 2)
+    result = waiter.wait()
+    assert result.code == 0, result
+    assert hub.bytes_sent(host="cdn") <= 32 * MIB - before + IN_FLIGHT
+    assert volume.files("acme/tiny") == content_of(repo) and volume.partials() == []
 
 
 def test_many_kills_in_a_row_still_get_there(run, hub, volume, stopped):
