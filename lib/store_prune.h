@@ -33,7 +33,8 @@ struct store_prune_options {
     const char
         *doubt; /* why it is not known what is wanted: only what is dead goes. NULL: it is known */
     bool dry_run;
-    /* Before each step: renews leases, looks for a signal. Non-zero stops, with err filled. */
+    /* Before each step, and each name that goes: renews leases, looks for a signal, and whether it stood still
+     * so long that others may be at work by now. Non-zero stops, with err filled. */
     int (*tick)(void *user, struct err *err);
     void (*told)(const struct store_pruned *what, void *user); /* lent for the call */
     void *user;

@@ -9,7 +9,7 @@
 #include "fs.h"
 #include "store_prune_internal.h"
 
-enum { LOCKS_MIN = 16, LOCKS_MAX = 8192, TICK_EVERY = 64 };
+enum { LOCKS_MIN = 16, LOCKS_MAX = 8192 };
 
 static bool may_go(struct prune_cache *c, const char *name, struct stat *st)
 {
@@ -114,7 +114,7 @@ static int remove_waiting(struct prune_cache *c, struct waiting *w, struct err *
     int rc = w->count ? look_again(c, err) : 0;
 
     for (size_t i = 0; i < w->count; i++) {
-        if (rc == 0 && i % TICK_EVERY == 0)
+        if (rc == 0)
             rc = prune_tick(c->p, err);
         if (rc == 0)
             remove_blob(c, w->lock[i].blob);
@@ -177,8 +177,7 @@ static int remove_blobs(struct prune_cache *c, const struct name_set *names, str
 
     w.lock = mem_alloc(w.most * sizeof(*w.lock));
     for (size_t i = 0; i < names->count && rc == 0; i++) {
-        if (i % TICK_EVERY == 0)
-            rc = prune_tick(c->p, err);
+        rc = prune_tick(c->p, err);
         if (rc || !may_go(c, names->item[i], &st))
             continue;
         if (c->p->options->dry_run)

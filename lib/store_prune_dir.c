@@ -12,7 +12,7 @@
 
 #define METADATA_FOLDER ".cache/huggingface"
 
-enum { TICK_EVERY = 256, TAG_MAX_BYTES = 4096 };
+enum { TAG_MAX_BYTES = 4096 };
 
 struct folder {
     struct prune      *p;
@@ -144,8 +144,7 @@ static int remove_files(struct folder *f, struct err *err)
 
         enum verdict verdict;
 
-        if (i % TICK_EVERY == 0)
-            rc = prune_tick(f->p, err);
+        rc = prune_tick(f->p, err);
         verdict = rc ? STAYS : judge(f, entry, path, &st);
         if (verdict == GONE && !f->p->options->dry_run)
             remove_beside(f, path);

@@ -1,6 +1,7 @@
 /* Layout dir: plain files that appear whole, and the metadata that `hf download` reads. */
 #include <errno.h>
 
+#include "store_prune.h"
 #include "volume.h"
 
 static struct err err;
@@ -480,6 +481,54 @@ static void shards_share_one_inventory(void)
     store_free(last);
 }
 
+/* A prune, as its caller sees it. */
+struct pruning {
+    unsigned ticks, stop_at;
+};
+
+static int on_tick(void *user, struct err *e)
+{
+    struct pruning *p = user;
+
+    return ++p->ticks == p->stop_at ? err_set(e, ERR_LOCKED, "stood still") : 0;
+}
+
+static void on_told(const struct store_pruned *what, void *user)
+{
+    (void)what;
+    (void)user;
+}
+
+/* Who stood still is too late for each further file, not for the next hundred. */
+static void a_prune_looks_before_each_file_whether_it_may_go_on(void)
+{
+    enum { FILES = 50, LEFT = 10 };
+    struct store_options       options = volume_options();
+    struct pruning             p = {0};
+    struct store_prune_options wish = {
+        .dry_run = true, .tick = on_tick, .told = on_told, .user = &p};
+    struct store      *store;
+    struct store_repo *repo;
+
+    volume_new();
+    store = open_store(&options);
+    repo = open_repo(store, false, COMMIT_A);
+    for (unsigned i = 0; i < FILES; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "f%u", i);
+        CHECK(publish_text(repo, name, "text", &err) == 0);
+    }
+    CHECK(store_repo_finish(repo, NULL, &err) == 0);
+    store_repo_close(repo);
+    CHECK(store_prune(store, &wish, &err) == 0 && p.ticks > FILES);
+    wish.dry_run = false;
+    p = (struct pruning){.stop_at = p.ticks - LEFT + 1};
+    CHECK(store_prune(store, &wish, &err) == -1 && err.kind == ERR_LOCKED);
+    CHECK_U64((unsigned)count_names("models/tiny"), LEFT + 1); /* and .cache */
+    store_free(store);
+}
+
 int main(void)
 {
     published_files_are_present_in_the_next_run();
@@ -498,6 +547,7 @@ int main(void)
     state_files_come_and_go();
     an_inventory_full_of_garbage_only_costs_a_hash();
     shards_share_one_inventory();
+    a_prune_looks_before_each_file_whether_it_may_go_on();
     volume_remove();
     return check_end("test_store_dir");
 }
