@@ -24,15 +24,33 @@ void prune_tell(struct prune *p, const char *kind, const char *name, uint64_t by
 
 /* --- what is named --- */
 
-static bool is_place(const struct store_named *n, bool is_cache, const char *folder)
+/* Where a volume ignores case one folder has many names, and the spec may use another one today. */
+static bool is_same_folder(const struct prune *p, const char *a, const char *b)
 {
-    return n->is_cache == is_cache && strcmp(n->folder, folder) == 0;
+    struct stat of_a, of_b;
+    struct err  ignored;
+    int         has_a, has_b;
+
+    if (strcmp(a, b) == 0 || !str_eq_nocase(str_from(a), str_from(b)))
+        return strcmp(a, b) == 0;
+    has_a = fs_exists_at(p->store->target_fd, a, &of_a, &ignored);
+    has_b = fs_exists_at(p->store->target_fd, b, &of_b, &ignored);
+    if (has_a < 0 || has_b < 0) /* in doubt it is */
+        return true;
+    return has_a && has_b && of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+}
+
+bool prune_is_place(const struct prune *p, const struct store_named *n, bool is_cache,
+                    const char *folder)
+{
+    return n->is_cache == is_cache && is_same_folder(p, n->folder, folder);
 }
 
 const char *prune_hands_off(const struct prune *p, bool is_cache, const char *folder)
 {
     for (size_t i = 0; i < p->options->named_count; i++)
-        if (p->options->named[i].hands_off && is_place(&p->options->named[i], is_cache, folder))
+        if (p->options->named[i].hands_off &&
+            prune_is_place(p, &p->options->named[i], is_cache, folder))
             return p->options->named[i].hands_off;
     return NULL;
 }
@@ -40,7 +58,7 @@ const char *prune_hands_off(const struct prune *p, bool is_cache, const char *fo
 bool prune_is_named(const struct prune *p, bool is_cache, const char *folder)
 {
     for (size_t i = 0; i < p->options->named_count; i++)
-        if (is_place(&p->options->named[i], is_cache, folder))
+        if (prune_is_place(p, &p->options->named[i], is_cache, folder))
             return true;
     return false;
 }
@@ -49,22 +67,32 @@ bool prune_names_commit(const struct prune *p, bool is_cache, const char *folder
                         const char *commit)
 {
     for (size_t i = 0; i < p->options->named_count; i++)
-        if (is_place(&p->options->named[i], is_cache, folder) &&
+        if (prune_is_place(p, &p->options->named[i], is_cache, folder) &&
             strcmp(p->options->named[i].commit, commit) == 0)
             return true;
     return false;
+}
+
+static bool begins_with(const struct prune *p, const char *path, const char *folder)
+{
+    char   start[4096];
+    size_t len = strlen(folder);
+
+    if (!str_has_prefix_nocase(str_from(path), str_from(folder)) ||
+        (path[len] != '/' && path[len] != '\0'))
+        return false;
+    snprintf(start, sizeof(start), "%.*s", (int)len, path);
+    return is_same_folder(p, start, folder);
 }
 
 bool prune_is_inside_named(const struct prune *p, const char *path, const char *but)
 {
     for (size_t i = 0; i < p->options->named_count; i++) {
         const struct store_named *n = &p->options->named[i];
-        size_t                    len = strlen(n->folder);
 
-        if (!n->is_cache && strcmp(n->folder, but) == 0)
+        if (prune_is_place(p, n, false, but))
             continue;
-        if (strcmp(n->folder, ".") == 0 ||
-            (strncmp(path, n->folder, len) == 0 && (path[len] == '/' || path[len] == '\0')))
+        if (strcmp(n->folder, ".") == 0 || begins_with(p, path, n->folder))
             return true;
     }
     return false;

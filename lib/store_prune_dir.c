@@ -51,7 +51,7 @@ static bool list_named(struct folder *f)
     for (size_t i = 0; i < options->named_count; i++) {
         const struct store_named *n = &options->named[i];
 
-        if (n->is_cache || strcmp(n->folder, f->name) != 0)
+        if (!prune_is_place(f->p, n, false, f->name))
             continue;
         snprintf(f->repo->options.commit, sizeof(f->repo->options.commit), "%s", n->commit);
         if (store_read_tree(f->repo, add_listed, f, &ignored) != 1 || f->void_listing)

@@ -24,6 +24,9 @@ enum { PRUNE_YOUNG_S = 24 * 3600 };
 int  prune_tick(struct prune *p, struct err *err);
 void prune_tell(struct prune *p, const char *kind, const char *name, uint64_t bytes, uint64_t files,
                 const char *kept_because);
+/* Is this the place that is named? Where the volume ignores case, under whatever name. */
+bool prune_is_place(const struct prune *p, const struct store_named *n, bool is_cache,
+                    const char *folder);
 /* Why the place must be left alone, or NULL. */
 const char *prune_hands_off(const struct prune *p, bool is_cache, const char *folder);
 bool        prune_is_named(const struct prune *p, bool is_cache, const char *folder);

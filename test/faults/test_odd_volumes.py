@@ -176,6 +176,22 @@ def test_what_is_replaced_while_it_is_read_is_read_again(run, odd, tiny, complet
         assert result.code == 21, result
 
 
+@LAYOUTS
+def test_a_prune_knows_a_place_that_is_written_otherwise_today(run, hub, odd, volume, tiny, complete, layout):
+    """Or it would take from under a spec what that has changed the case of."""
+    odd.rules(fold="case")
+    hub.alias("Acme/Tiny", "acme/tiny")
+    before, today = ({"layout": layout, "repos": [{"id": id}]} for id in ("acme/tiny", "Acme/Tiny"))
+    assert run(before).code == 0
+    complete(run(today), tiny, below=place_of(layout, tiny))
+    pid = str(odd.server.pid)  # confined, it may not go by /proc
+    target = str(volume.path).removeprefix(f"/proc/{pid}/root")
+    result = run(None, "--target", target, "--json", command="prune", prefix=("nsenter", "-t", pid, "-m"))
+    assert result.code == 0 and json.loads(result.stdout)["removed"] == [], result
+    assert volume.files(place_of(layout, tiny)) == content_of(tiny)
+    assert run(today, command="verify").code == 0
+
+
 # Volumes that go away.
 
 
