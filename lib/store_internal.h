@@ -27,6 +27,7 @@ struct stale_partial {
     char          stem[96]; /* DIGEST.INSTANCE, without .part */
     char          instance[17];
     bool          ours;
+    bool          is_anothers; /* who was at work on it when it was first looked for */
 };
 
 /* One file system that repos lie on: a .hf-init with partials, at its root below the target. */

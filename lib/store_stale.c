@@ -106,6 +106,30 @@ bool store_stale_load(struct store *store, const struct store_place *place,
     return true;
 }
 
+/* What others are at work on is neither there for us nor room that we have. Who only looks cannot tell the
+ * dead from the living, for to try locks is to write, and counts what lies there. */
+static void list_with_owners(struct store *store, struct store_place *place)
+{
+    struct name_set living = {0};
+    struct err      ignored;
+    bool            is_listed;
+
+    pthread_mutex_lock(&store->lock);
+    is_listed = place->is_listed;
+    pthread_mutex_unlock(&store->lock);
+    if (is_listed)
+        return;
+    if (!store->options.read_only)
+        (void)store_lease_living(store, &living, &ignored);
+    pthread_mutex_lock(&store->lock);
+    store_stale_list(place);
+    for (size_t i = 0; i < place->stale_count; i++)
+        place->stale[i].is_anothers =
+            !place->stale[i].ours && name_set_has(&living, place->stale[i].instance);
+    pthread_mutex_unlock(&store->lock);
+    name_set_release(&living);
+}
+
 void store_partial_look(struct store_repo *repo, const struct store_file *file,
                         struct store_view *out)
 {
@@ -114,13 +138,13 @@ void store_partial_look(struct store_repo *repo, const struct store_file *file,
 
     if (file->size_bytes < STORE_JOURNAL_FROM_BYTES)
         return;
+    list_with_owners(store, place);
     pthread_mutex_lock(&store->lock);
-    store_stale_list(place);
     for (size_t i = 0; i < place->stale_count; i++) {
         struct journal_view view = {0};
         uint64_t            have, allocated;
 
-        if (!digest_equal(&place->stale[i].digest, &file->digest) ||
+        if (place->stale[i].is_anothers || !digest_equal(&place->stale[i].digest, &file->digest) ||
             !store_stale_load(store, place, &place->stale[i], file, &view, &allocated))
             continue;
         have = range_set_bytes(&view.written);

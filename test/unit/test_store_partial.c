@@ -408,6 +408,7 @@ static void a_living_ones_partial_is_left_alone(void)
     close(tell[1]);
     store = open_store(&options);
     repo = open_repo(store, false, COMMIT_A);
+    CHECK(look_at(repo, &file).state == STORE_MISSING);
     CHECK(store_partial_open(repo, &file, &p, &err) == 0);
     CHECK_U64(range_set_bytes(store_partial_done(p)), 0);
     CHECK(is_there(stem_of(&file, instance, ".part")));
@@ -423,6 +424,7 @@ static void a_living_ones_partial_is_left_alone(void)
     waitpid(pid, NULL, 0);
     store = open_store(&options);
     repo = open_repo(store, false, COMMIT_A);
+    CHECK(look_at(repo, &file).state == STORE_PARTIAL);
     CHECK(store_partial_open(repo, &file, &p, &err) == 0);
     CHECK_U64(range_set_bytes(store_partial_done(p)), 2 * PART);
     store_partial_close(p);
