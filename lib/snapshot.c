@@ -253,7 +253,7 @@ static bool is_missing(const struct snapshot *s, const struct plan_file *f)
 
 /* Is anything to be fetched? A repo whose listing came from the volume because the Hub was out of
  * reach, or because the run is offline, cannot be completed now. */
-static bool has_work(struct snapshot *s)
+bool snapshot_has_work(struct snapshot *s)
 {
     size_t missing = 0;
 
@@ -491,7 +491,7 @@ static int make_it_match(struct snapshot *s, struct err *err)
     snapshot_sweep(s, false);
     if (snapshot_check_space(s, err))
         return -1;
-    if (has_work(s) && (snapshot_connect(s, err) || fetch_missing(s, err)))
+    if (snapshot_has_work(s) && (snapshot_connect(s, err) || fetch_missing(s, err)))
         return -1;
     if (snapshot_failure(s, err))
         return -1;

@@ -10,6 +10,7 @@ int snapshot_plan(struct snapshot *s, struct err *err)
         if (s->plan.file[k].state == PLAN_UNKNOWN)
             s->plan.file[k].state = PLAN_PRESENT;
     plan_find_same(&s->plan);
+    (void)snapshot_has_work(s);
     snapshot_count_plan(s);
     snapshot_fill_report(s);
     if (snapshot_failure(s, err))

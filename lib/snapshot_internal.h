@@ -68,6 +68,8 @@ static inline struct store_file snapshot_store_file(const struct plan_file *f)
 int  snapshot_enter_volume(struct snapshot *s, struct err *err);
 int  snapshot_resolve_and_plan(struct snapshot *s, struct err *err);
 void snapshot_count_plan(struct snapshot *s); /* into the progress */
+/* Is anything to be fetched? Fails the repos of which something is, and cannot be had now. */
+bool snapshot_has_work(struct snapshot *s);
 
 /* snapshot_resolve.c */
 /* Commits of all repos that are not known yet, and with `trees` their listings too. */

@@ -147,3 +147,16 @@ def test_where_nothing_can_be_asked_there_is_no_plan(run, hub, volume, args):
     volume.path.write_text("a file")
     result = run(ONE, *args, command="plan")
     assert result.code not in (0, 2) and result.stdout == "" and str(volume.path) in result.stderr, result
+
+
+@pytest.mark.parametrize("code, env", [(30, {}), (60, {"HF_HUB_OFFLINE": "1"})])
+def test_what_cannot_be_fetched_now_is_no_plan_that_fits(run, hub, tiny, volume, code, env):
+    """Of what an earlier run has left; the run would end so."""
+    spec = {**ONE, "retry": {"attempts": 1, "maxWait": "1s"}}
+    assert run(spec).code == 0
+    hub.down()
+    assert run(spec, command="plan", **env).code == 0
+    (volume / "acme/tiny/w.bin").unlink()
+    result = run(spec, "--json", command="plan", **env)
+    assert result.code == code and "error" in judged(result.stdout)["repos"][0], result
+    assert run(spec, **env).code == code
