@@ -329,18 +329,24 @@ static int all_shares_are_there(struct snapshot *s, size_t i, struct err *err)
     return snapshot_all_is_there(s, i, err);
 }
 
-/* With shards, the one who finds everything there has the last word. 1 all there, 0, -1. */
+/* With shards, the one who finds everything there has the last word. He does not wait for what is optional
+ * and comes from nobody any more. 1 all there, 0, -1. */
 static int finish_repos(struct snapshot *s, struct err *err)
 {
-    int all = 1;
+    size_t count = s->spec->repo_count;
+    int    all = 1;
 
-    for (size_t i = 0; i < s->spec->repo_count; i++) {
+    for (size_t k = 0; k < 2 * count; k++) { /* what is optional comes after the rest */
+        size_t     i = k % count;
         struct err why;
         int        there;
 
-        if (s->repo[i].failed)
+        if (s->repo[i].failed || s->spec->repo[i].optional != (k >= count))
             continue;
         there = all_shares_are_there(s, i, &why);
+        if (there == 0 && all && k >= count && !snapshot_has_peer(s, i))
+            there = err_set(&why, ERR_OFFLINE,
+                            "a part of it is for another shard to fetch, and none is at work");
         if (there < 0 || (there && finish_repo(s, i, &why))) {
             if (snapshot_has_ended(s, err))
                 return -1;

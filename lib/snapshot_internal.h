@@ -139,5 +139,7 @@ int snapshot_wait_jitter(struct snapshot *s, struct err *err); /* startJitter */
 int  snapshot_take_leases(struct snapshot *s, struct err *err);
 int  snapshot_renew_leases(struct snapshot *s, struct err *err);
 void snapshot_drop_leases(struct snapshot *s);
+/* Is another shard at work on this repo, as far as is known? */
+bool snapshot_has_peer(struct snapshot *s, size_t i);
 
 #endif

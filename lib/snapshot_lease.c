@@ -10,7 +10,7 @@
 enum { POLL_MS = 500, SAY_EVERY_MS = 10 * 1000, STATUS_MAX = 1024 * 1024 };
 
 /* What is leased: the place on the volume, and in an Indexed Job the share of it. */
-static void lease_key(const struct snapshot *s, size_t i, struct buf *key)
+static void key_of_shard(const struct snapshot *s, size_t i, uint32_t shard, struct buf *key)
 {
     const struct spec_repo *repo = &s->spec->repo[i];
 
@@ -19,7 +19,12 @@ static void lease_key(const struct snapshot *s, size_t i, struct buf *key)
     else
         buf_printf(key, "dir/%.*s", STR_ARG(repo->path));
     if (s->spec->shard_count > 1)
-        buf_printf(key, "#%u/%u", s->spec->shard_index, s->spec->shard_count);
+        buf_printf(key, "#%u/%u", shard, s->spec->shard_count);
+}
+
+static void lease_key(const struct snapshot *s, size_t i, struct buf *key)
+{
+    key_of_shard(s, i, s->spec->shard_index, key);
 }
 
 /* " (61%)" from the holder's status file, or "". */
@@ -196,4 +201,21 @@ void snapshot_drop_leases(struct snapshot *s)
             store_lease_release(s->repo[i].lease);
         s->repo[i].lease = NULL;
     }
+}
+
+bool snapshot_has_peer(struct snapshot *s, size_t i)
+{
+    bool has = false;
+
+    for (uint32_t shard = 0; shard < s->spec->shard_count && !has; shard++) {
+        struct store_lease_holder holder;
+        struct buf                key = {0};
+        struct err                ignored;
+
+        key_of_shard(s, i, shard, &key);
+        has = shard != s->spec->shard_index &&
+              store_lease_look(s->store, buf_view(&key), &holder, &ignored) != 0;
+        buf_release(&key);
+    }
+    return has;
 }

@@ -159,6 +159,21 @@ def test_an_optional_repo_that_one_shard_could_not_list_costs_no_other_file(run,
     assert volume.files("acme/tiny") == content_of(repo) and volume.marker()
 
 
+def test_an_optional_repo_that_one_shard_has_not_got_keeps_nobody_from_marking(run, hub, volume):
+    hub.model("acme/tiny", {"part-%02d.bin" % n: lfs(1000 + n) for n in range(8)})
+    more = hub.model("acme/more", {"more-%02d.bin" % n: lfs(1000 + n) for n in range(8)})
+    shards = [{"repos": [{"id": "acme/tiny"}, {"id": "acme/more", "optional": True}], "shard": {"index": n, "count": 2}}
+              for n in range(2)]
+    missing = hub.fault("status", path="*acme/more*", code=404, headers={"X-Error-Code": "RepoNotFound"}, times=None)
+    assert run(shards[0]).code == 0
+    missing.clear()
+    result = run(shards[1])
+    assert result.code == 0, result
+    assert [repo.get("missing") for repo in volume.marker()["repos"]] == [None, True]
+    assert run(shards[0]).code == 0
+    assert volume.marker()["repos"][1]["commit"] == more.head().sha and volume.files("acme/more") == content_of(more)
+
+
 def forget_a_file(volume):
     """Takes the line of one file out of the inventory, as a network file system may when several nodes append."""
     inventory, = (volume / ".hf-init/inventory").iterdir()
