@@ -23,8 +23,7 @@ uint64_t retry_named_ms(const struct err *err, const struct clock *clock)
     return named ? spread(named, clock) : 0;
 }
 
-/* Nonsense rarely gets better, but a proxy that has no way at this moment (502 to 504) mostly does. */
-static bool is_asked_once_more(const struct err *err)
+bool retry_is_odd(const struct err *err)
 {
     return err_again(err->kind) == ERR_AGAIN_ONCE &&
            !(err->kind == ERR_PROXY && err->http_status >= 500 && err->http_status <= 504);
@@ -37,7 +36,7 @@ struct retry_verdict retry_decide(const struct retry_policy *policy, const struc
 
     if (err_again(err->kind) == ERR_AGAIN_NO)
         return (struct retry_verdict){false, 0};
-    if (failures > policy->attempts || (is_asked_once_more(err) && odd > 1))
+    if (failures > policy->attempts || (retry_is_odd(err) && odd > 1))
         return (struct retry_verdict){false, 0};
     if (err->retry_after_ms)
         return (struct retry_verdict){true, retry_named_ms(err, clock)};

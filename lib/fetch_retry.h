@@ -19,12 +19,15 @@ struct retry_verdict {
     uint64_t wait_ms;
 };
 
+/* Of a kind that is tried again once (err_again): nonsense rarely gets better, but a proxy that has no way
+ * at this moment mostly does, and is no such. */
+bool retry_is_odd(const struct err *err);
+
 /* `failures`: in a row without progress, this one included (1 at first). `odd`: how many of them, this
- * one included, were of a kind that is tried again once (err_again). Jitter over a ceiling that
- * doubles from 1 s: full at first; of long waits half is certain, so that the eight attempts of the
- * default outlive a minute of failures however the dice fall. A wait the server named is kept (up to
- * 5 minutes), plus up to a tenth of it at random, so that a fleet released by one window does not
- * return in one second. */
+ * one included, were odd. Jitter over a ceiling that doubles from 1 s: full at first; of long waits half
+ * is certain, so that the eight attempts of the default outlive a minute of failures however the dice
+ * fall. A wait the server named is kept (up to 5 minutes), plus up to a tenth of it at random, so that a
+ * fleet released by one window does not return in one second. */
 struct retry_verdict retry_decide(const struct retry_policy *policy, const struct err *err,
                                   uint32_t failures, uint32_t odd, const struct clock *clock);
 

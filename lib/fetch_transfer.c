@@ -364,7 +364,7 @@ static void on_failure(struct transfer *t, const struct err *err, bool at_hub)
         return;
     }
     t->failures++;
-    t->odd_failures += err_again(err->kind) == ERR_AGAIN_ONCE;
+    t->odd_failures += retry_is_odd(err);
     if (has_next_endpoint(t, err->kind) && policy.attempts > FAILURES_BEFORE_NEXT_ENDPOINT)
         policy.attempts = FAILURES_BEFORE_NEXT_ENDPOINT;
     verdict = retry_decide(&policy, err, t->failures, t->odd_failures, &env->clock);
