@@ -50,8 +50,11 @@ def hold(address, length):
 
 def warm(repo):
     """The server's files into memory, and kept there: some virtual machines give page cache back to their host while it is in
-    use, and then the disk is measured. What other repos held is let go."""
+    use, and then the disk is measured. What other repos held is let go. Small ones are just read: or the first peer would
+    wait for a disk, where no run goes before all that is not counted."""
     wanted = {repo.path(file) for file in repo.files} if repo.lfs else set()
+    for file in () if repo.lfs else repo.files:
+        repo.path(file).read_bytes()
     for path in set(held) - wanted:
         address, length = held.pop(path)
         LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(length))
