@@ -115,9 +115,9 @@ int spec_rule_host(struct str text, struct err *err)
 {
     uint64_t   port;
     struct str host = url_cut_port(text, &port);
-    bool       is_v6 = str_find_char(host, ':', 0) >= 0, is_bracketed = text.p[0] == '[';
-    bool       ok = text.len <= 255 && port <= UINT16_MAX && (is_v6 || !is_bracketed);
-    char       shown[SPEC_QUOTE_TEXT];
+    bool is_v6 = str_find_char(host, ':', 0) >= 0, is_bracketed = str_has_prefix(text, STR("["));
+    bool ok = text.len <= 255 && port <= UINT16_MAX && (is_v6 || !is_bracketed);
+    char shown[SPEC_QUOTE_TEXT];
 
     if (is_bracketed && port == 0)
         ok = ok && text.p[text.len - 1] == ']';
