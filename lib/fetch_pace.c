@@ -117,6 +117,14 @@ static void after_search(struct pace *p, uint64_t rate, uint64_t now_ms)
     search(p, now_ms);
 }
 
+static void take_back(struct pace *p, uint64_t now_ms)
+{
+    p->probe_down = !p->probe_down;
+    p->probe_every_ms =
+        p->probe_every_ms * 2 > PROBE_LAST_MS ? PROBE_LAST_MS : p->probe_every_ms * 2;
+    hold(p, now_ms, "the probe is worse");
+}
+
 static void after_probe(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
     bool accept = p->probe_down ? rate >= p->good_rate - p->good_rate / 20
@@ -133,10 +141,7 @@ static void after_probe(struct pace *p, uint64_t rate, uint64_t now_ms)
         begin_level(p, p->target * 2, now_ms, "more bring more again");
         return;
     }
-    p->probe_down = !p->probe_down;
-    p->probe_every_ms =
-        p->probe_every_ms * 2 > PROBE_LAST_MS ? PROBE_LAST_MS : p->probe_every_ms * 2;
-    hold(p, now_ms, "the probe is worse");
+    take_back(p, now_ms);
 }
 
 /* While fewer bring as much, the fall was of our making: on to half again. */
@@ -199,8 +204,12 @@ static void after_hold(struct pace *p, uint64_t rate, uint64_t now_ms)
 
 static void judge(struct pace *p, uint64_t rate, uint64_t now_ms)
 {
-    if (rate == 0)
-        return; /* the first byte is still to come, or the way is gone, for any number of them */
+    /* The first byte is still to come, or the way is gone, for any number of them; or more made it so. */
+    if (rate == 0) {
+        if (p->target > p->good)
+            take_back(p, now_ms);
+        return;
+    }
     p->did_harm = rate < p->good_rate - p->good_rate / 5;
     switch (p->phase) {
     case PACE_FIXED: break;

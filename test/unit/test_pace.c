@@ -99,6 +99,12 @@ static uint64_t gone_for_a_while(unsigned n, uint64_t now_ms)
     return now_ms >= 65000 && now_ms < 85000 ? 0 : 10ull * MB * n;
 }
 
+static uint64_t silent_above_ten(unsigned n, uint64_t now_ms) /* as a full table of flows is */
+{
+    (void)now_ms;
+    return n > 10 ? 0 : 10ull * MB * n;
+}
+
 static void connections_grow_while_they_bring_more(void)
 {
     struct world w;
@@ -190,6 +196,16 @@ static void an_outage_leaves_the_connections(void)
     CHECK(percent_of_best(&w, 10000) >= 85);
 }
 
+static void what_silences_the_way_is_taken_back(void)
+{
+    struct world w;
+
+    begin(&w, silent_above_ten, 64);
+    pass(&w, 60000);
+    CHECK(w.highest > 10);
+    CHECK(percent_of_best(&w, 60000) >= 70);
+}
+
 static void refusals_go_down_to_one_and_forgive_slowly(void)
 {
     struct world w;
@@ -255,6 +271,7 @@ int main(void)
     lanes_without_time_get_no_more_connections();
     silence_teaches_nothing();
     an_outage_leaves_the_connections();
+    what_silences_the_way_is_taken_back();
     refusals_go_down_to_one_and_forgive_slowly();
     refusals_of_one_moment_are_one();
     those_that_are_served_are_kept();
