@@ -276,6 +276,8 @@ static bool is_refusal(const struct lane_part *p, const struct err *err, bool at
         return true;
     if (at_hub && (!atomic_load(&p->lane->loop.env->hub_serves_bulk) || err->retry_after_ms))
         return false;
+    if ((at_hub || err->kind == ERR_PROXY) && !atomic_load(&p->lane->queue->served))
+        return false; /* an outage: nobody is served, however many they are */
     return err->http_status == 429 || err->http_status == 503 ||
            (err->http_status == 403 && !at_hub);
 }

@@ -111,6 +111,7 @@ struct queue {
     _Atomic unsigned alarms; /* rises when queue_must_stop may have become true for a file */
     _Atomic unsigned active_requests; /* over all lanes, for the bandwidth share */
     _Atomic unsigned lanes;           /* that share the limits: those that have a thread */
+    _Atomic unsigned served;          /* parts of large files that got bytes, when last looked */
     struct http    **lane_http;       /* to wake them; owned array */
     size_t           lane_count;
 };

@@ -176,6 +176,7 @@ unsigned queue_sample(struct queue *q)
         sum += p->rate_bytes_per_s;
         count += p->rate_bytes_per_s != 0;
     }
+    atomic_store(&q->served, (unsigned)count);
     if (count)
         q->rate_bytes_per_s = sum / count;
     pthread_mutex_unlock(&q->lock);
