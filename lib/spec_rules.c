@@ -119,6 +119,8 @@ int spec_rule_host(struct str text, struct err *err)
     bool ok = text.len <= 255 && port <= UINT16_MAX && (is_v6 || !is_bracketed);
     char shown[SPEC_QUOTE_TEXT];
 
+    if (port == 0 && host.len != text.len && !str_has_suffix(text, STR("]")))
+        ok = false; /* host:0 */
     if (is_bracketed && port == 0)
         ok = ok && text.p[text.len - 1] == ']';
     if (is_v6)

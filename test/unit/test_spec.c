@@ -150,6 +150,7 @@ static const struct {
     {"a host that is a URL", "allowedHosts: [https://x]\n" HEAD, "is not a host"},
     {"any host", "allowedHosts: ['*']\n" HEAD, "\"*\" is not a host"},
     {"half a pattern", "allowedHosts: ['cdn*.hf.co']\n" HEAD, "is not a host"},
+    {"a port that nobody has", "allowedHosts: ['cdn:0']\n" HEAD, "is not a host"},
     {"a suffix as NO_PROXY has it", "allowedHosts: [.hf.co]\n" HEAD, "is not a host"},
     {"a suffix of nothing", "allowedHosts: ['*.']\n" HEAD, "is not a host"},
     {"a host without its port", "allowedHosts: ['cdn:']\n" HEAD, "is not a host"},
