@@ -139,7 +139,9 @@ static int resolve_older_from_volume(struct snapshot *s, size_t i, struct err *e
     char             named[sizeof(run->listing.commit)];
     int              rc;
 
-    if (!has_commit(s, i) || repo_is_commit(s->spec->repo[i].revision) || s->config.stay_at_marker)
+    if (!has_commit(s, i) || repo_is_commit(s->spec->repo[i].revision) ||
+        s->config.stay_at_marker ||
+        s->spec->shard_count > 1) /* others may have the listing, and be at work on that commit */
         return 0;
     memcpy(named, run->listing.commit, sizeof(named));
     run->listing.commit[0] = '\0';
@@ -302,8 +304,9 @@ void snapshot_forget_commits(struct snapshot *s)
     for (size_t i = 0; i < s->spec->repo_count; i++) {
         struct repo_run *run = &s->repo[i];
 
-        if (run->failed || repo_is_commit(s->spec->repo[i].revision))
+        if (repo_is_commit(s->spec->repo[i].revision))
             continue;
+        run->failed = false; /* asking did; nothing else was done yet */
         hub_listing_release(&run->listing.files);
         run->listing.commit[0] = '\0';
         run->listed = run->from_existing = false;
