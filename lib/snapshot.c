@@ -344,7 +344,8 @@ static int finish_repos(struct snapshot *s, struct err *err)
         if (s->repo[i].failed || s->spec->repo[i].optional != (k >= count))
             continue;
         there = all_shares_are_there(s, i, &why);
-        if (there == 0 && all && k >= count && !snapshot_has_peer(s, i))
+        if (there == 0 && all && k >= count && !snapshot_has_peer(s, i) &&
+            (there = all_shares_are_there(s, i, &why)) == 0) /* the last may have ended just now */
             there = err_set(&why, ERR_OFFLINE,
                             "a part of it is for another shard to fetch, and none is at work");
         if (there < 0 || (there && finish_repo(s, i, &why))) {
