@@ -25,6 +25,11 @@ struct sweep {
     const struct sweep_rules *rules; /* of a prune; NULL: a run sweeps */
 };
 
+static int tick(void *user, struct err *err)
+{
+    return store_tick(user, err);
+}
+
 /* What was or would be freed; a folder is a revision that was being taken away. */
 static uint64_t delete_file(struct sweep *s, int dir_fd, const char *name)
 {
@@ -37,7 +42,7 @@ static uint64_t delete_file(struct sweep *s, int dir_fd, const char *name)
     if (s->rules && s->rules->dry_run)
         return fs_freed_bytes(&st);
     if (S_ISDIR(st.st_mode))
-        (void)fs_remove_tree_at(dir_fd, name, NULL, NULL, &freed, &ignored);
+        (void)fs_remove_tree_at(dir_fd, name, tick, s->store, &freed, &ignored);
     else if (fs_unlink_at(dir_fd, name, &ignored) == 0)
         freed = fs_freed_bytes(&st);
     s->freed_bytes += freed;
