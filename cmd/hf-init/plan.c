@@ -124,7 +124,11 @@ static void print_sum(const hfinit_plan *plan, const char *answer)
         return;
     table_format_bytes(plan->bytes_to_fetch, bytes);
     putchar('\n');
-    if (there == plan->files)
+    if (there == plan->files && failed)
+        printf("Nothing to fetch for the repos that could be looked at: all %" PRIu64
+               " files are there.\n",
+               plan->files);
+    else if (there == plan->files)
         printf("Nothing to fetch: all %" PRIu64 " files are there.\n", plan->files);
     else
         printf("%s to fetch for %" PRIu64 " of %" PRIu64 " files%s\n", bytes, plan->files - there,
