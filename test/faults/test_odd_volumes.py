@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import content_of
 from disk_world import FILES, MIB, ONE, place_of, stray, wrong
-from standin import lfs, xet
+from standin import lfs
 
 
 @pytest.fixture
