@@ -251,16 +251,10 @@ static int make_file(struct store_repo *repo, const struct store_file *file, con
                     (mode_t)repo->store->options.file_mode, err);
     if (to < 0)
         goto out;
-    rc = fs_copy(from, to, file->size_bytes, store_copies_end, repo->store, err);
-    if (rc == 0) {
-        int same = store_hash(to, file->size_bytes, &file->digest, repo->store->options.drop_cache,
-                              store_copies_end, repo->store, err);
-        if (same != 1)
-            rc = same < 0 ? -1 : err_set(err, ERR_INTEGRITY, "the copy of %s differs", blob);
-    }
-    if (rc == 0 && (fs_sync_data(to, err) ||
-                    fs_rename_open_at(to, repo->place->temp_fd, temp, repo->root_fd, path, err)))
-        rc = -1;
+    if (store_copy_proven(repo->store, file, from, to, err))
+        err_wrap(err, "copy %s", blob);
+    else
+        rc = fs_rename_open_at(to, repo->place->temp_fd, temp, repo->root_fd, path, err);
     if (rc)
         fs_unlink_at(repo->place->temp_fd, temp, &ignored);
 out:

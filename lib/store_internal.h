@@ -194,6 +194,10 @@ void store_partial_look(struct store_repo *repo, const struct store_file *file,
                         struct store_view *out);
 
 /* --- store_publish.c --- */
+/* All of `from` into the empty file `to`, which must hash to what the file should be, and onto the disk.
+ * Ends early (ERR_TERMINATED) once copies are to end. */
+int store_copy_proven(struct store *store, const struct store_file *file, int from, int to,
+                      struct err *err);
 /* Gives the bytes in `name` below from_dir, open as fd and on disk already, their final name. */
 int store_publish_bytes(struct store_repo *repo, const struct store_file *file, int fd,
                         int from_dir, const char *name, struct err *err);

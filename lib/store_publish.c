@@ -60,6 +60,21 @@ out:
     return rc;
 }
 
+int store_copy_proven(struct store *store, const struct store_file *file, int from, int to,
+                      struct err *err)
+{
+    int same;
+
+    if (fs_copy(from, to, file->size_bytes, store_copies_end, store, err))
+        return -1;
+    /* Proven like a download: nobody promises that the source stood still. */
+    same = store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache,
+                      store_copies_end, store, err);
+    if (same != 1)
+        return same < 0 ? -1 : err_set(err, ERR_INTEGRITY, "the copy differs");
+    return fs_sync_data(to, err);
+}
+
 /* Copies the bytes behind `from` into a temporary file and publishes it. */
 static int publish_bytes_of(struct store_repo *repo, const struct store_file *file, int from,
                             struct err *err)
@@ -74,19 +89,9 @@ static int publish_bytes_of(struct store_repo *repo, const struct store_file *fi
                     (mode_t)store->options.file_mode | 0600, err);
     if (to < 0)
         return -1;
-    if (fs_copy(from, to, file->size_bytes, store_copies_end, store, err))
-        goto out;
-    /* The copy is proven like a download: nobody promises that the source stood still. */
-    rc = store_hash(to, file->size_bytes, &file->digest, store->options.drop_cache,
-                    store_copies_end, store, err);
-    if (rc == 0)
-        rc = err_set(err, ERR_INTEGRITY, "the copy differs");
-    else if (rc == 1)
-        rc = fs_sync_data(to, err) ||
-                     store_publish_bytes(repo, file, to, repo->place->temp_fd, name, err)
-                 ? -1
-                 : 0;
-out:
+    if (store_copy_proven(store, file, from, to, err) == 0 &&
+        store_publish_bytes(repo, file, to, repo->place->temp_fd, name, err) == 0)
+        rc = 0;
     fs_close(&to);
     if (rc)
         fs_unlink_at(repo->place->temp_fd, name, &ignored);
