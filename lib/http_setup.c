@@ -23,14 +23,7 @@ static CURLcode on_tls(CURL *easy, void *ssl_config, void *user)
 
 bool http_is_address(struct str host)
 {
-    char          copy[64];
-    unsigned char bytes[16];
-
-    if (host.len >= sizeof(copy))
-        return false;
-    memcpy(copy, host.p, host.len);
-    copy[host.len] = '\0';
-    return inet_pton(AF_INET, copy, bytes) == 1 || inet_pton(AF_INET6, copy, bytes) == 1;
+    return url_is_address(AF_INET, host) || url_is_address(AF_INET6, host);
 }
 
 static bool is_known_relative(const struct http *http, struct str host)

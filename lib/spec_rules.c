@@ -98,18 +98,6 @@ int spec_rule_endpoint(struct str text, struct err *err)
     return 0;
 }
 
-static bool is_address(int family, struct str text)
-{
-    char          copy[64];
-    unsigned char bytes[16];
-
-    if (text.len >= sizeof(copy))
-        return false;
-    memcpy(copy, text.p, text.len);
-    copy[text.len] = '\0';
-    return inet_pton(family, copy, bytes) == 1;
-}
-
 /* A name, "*." and one, or an address, each perhaps with a port: what could never match is a slip. */
 int spec_rule_host(struct str text, struct err *err)
 {
@@ -124,7 +112,7 @@ int spec_rule_host(struct str text, struct err *err)
     if (is_bracketed && port == 0)
         ok = ok && text.p[text.len - 1] == ']';
     if (is_v6)
-        ok = ok && is_address(AF_INET6, host);
+        ok = ok && url_is_address(AF_INET6, host);
     if (str_has_prefix(host, STR("*.")))
         host = str_sub(host, 2, host.len);
     ok = ok && host.len > 0 && host.p[0] != '.';
@@ -235,8 +223,8 @@ int spec_rule_push_url(struct str text, struct err *err)
 static bool is_literal_address(struct str host)
 {
     if (host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
-        return is_address(AF_INET6, str_sub(host, 1, host.len - 1));
-    return is_address(AF_INET, host);
+        return url_is_address(AF_INET6, str_sub(host, 1, host.len - 1));
+    return url_is_address(AF_INET, host);
 }
 
 int spec_rule_listen(struct str text, struct err *err)

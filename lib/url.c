@@ -54,17 +54,16 @@ static bool parse_port(struct str text, uint16_t fallback, uint16_t *out)
     return true;
 }
 
-/* What stands between brackets; zone ids ("%25eth0") make no sense in an answer. */
-static bool is_ipv6_text(struct str host)
+bool url_is_address(int family, struct str host)
 {
     char            text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
+    struct in6_addr address; /* room for either */
 
     if (host.len >= sizeof(text))
         return false;
     memcpy(text, host.p, host.len);
     text[host.len] = '\0';
-    return inet_pton(AF_INET6, text, &address) == 1;
+    return inet_pton(family, text, &address) == 1;
 }
 
 static bool is_host_name(struct str host)
@@ -97,7 +96,7 @@ static bool parse_authority(struct str text, uint16_t default_port, struct url *
         out->host = str_sub(rest, 1, (size_t)close);
         out->host_is_ipv6 = true;
         rest = str_sub(rest, (size_t)close + 1, rest.len);
-        if (!is_ipv6_text(out->host) || (rest.len && rest.p[0] != ':'))
+        if (!url_is_address(AF_INET6, out->host) || (rest.len && rest.p[0] != ':'))
             return false;
         port = str_sub(rest, 1, rest.len);
     } else {

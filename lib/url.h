@@ -34,6 +34,9 @@ bool url_resolve(struct str base, struct str location, struct buf *out);
 /* The value of one query parameter, still percent-encoded; the first one of that name. */
 bool url_query_param(const struct url *url, struct str name, struct str *value);
 
+/* Is it an address of AF_INET or AF_INET6, without brackets and zone id? */
+bool url_is_address(int family, struct str host);
+
 /* The host of "host", "host:port", "[v6]:port" and "v6", as people name hosts in a list; *port is 0 if
  * none is said. A text that is none of these comes back as it is. */
 struct str url_cut_port(struct str text, uint64_t *port);
