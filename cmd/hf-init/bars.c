@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "table.h"
+
 enum {
     NARROWEST = 20,
     FILES_MAX = 16,
@@ -89,17 +91,10 @@ static size_t next_letter(const char *p, wchar_t *letter)
     return len ? len : 1;
 }
 
-/* Turns the direction of writing, and the rest of the line with it? As in lib/str.h. */
-static bool turns_direction(wchar_t letter)
-{
-    return letter == 0x200E || letter == 0x200F || (letter >= 0x202A && letter <= 0x202E) ||
-           (letter >= 0x2066 && letter <= 0x2069);
-}
-
 /* -1: it is printed as ?. */
 static int own_width(wchar_t letter)
 {
-    return turns_direction(letter) ? -1 : wcwidth(letter);
+    return table_is_control((uint32_t)letter) ? -1 : wcwidth(letter);
 }
 
 static unsigned width_of_letter(wchar_t letter)

@@ -142,17 +142,20 @@ static size_t sequence_len(const unsigned char *p)
     return 0;
 }
 
-/* Does the sequence move a cursor or turn the direction of writing? As in lib/str.h. */
-static bool is_control(const unsigned char *p, size_t len)
+static uint32_t letter_of(const unsigned char *p, size_t len)
 {
-    if (len == 1)
-        return *p < ' ' || *p == 0x7F;
-    if (len == 2)
-        return p[0] == 0xC2 && p[1] < 0xA0;
-    if (len != 3 || p[0] != 0xE2)
-        return false;
-    return (p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xAA && p[2] <= 0xAE))) ||
-           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9);
+    uint32_t letter = *p & (len == 1 ? 0x7Fu : 0xFFu >> (len + 1));
+
+    for (size_t i = 1; i < len; i++)
+        letter = letter << 6 | (p[i] & 0x3Fu);
+    return letter;
+}
+
+bool table_is_control(uint32_t letter)
+{
+    return letter < ' ' || (letter >= 0x7F && letter < 0xA0) || letter == 0x200E ||
+           letter == 0x200F || (letter >= 0x202A && letter <= 0x202E) ||
+           (letter >= 0x2066 && letter <= 0x2069);
 }
 
 void table_print_line(FILE *out, const char *text)
@@ -164,21 +167,12 @@ void table_print_line(FILE *out, const char *text)
 
         if (*p == '\n' || *p == '\t')
             fputc(' ', out);
-        else if (len == 0 || is_control(p, len))
+        else if (len == 0 || table_is_control(letter_of(p, len)))
             fputc('?', out);
         else
             fwrite(p, 1, len, out);
         p += len ? len : 1;
     }
-}
-
-static void print_escaped(FILE *out, const unsigned char *p, size_t len)
-{
-    unsigned code = *p & (len == 1 ? 0x7Fu : 0xFFu >> (len + 1));
-
-    for (size_t i = 1; i < len; i++)
-        code = code << 6 | (p[i] & 0x3Fu);
-    fprintf(out, "\\u%04x", code);
 }
 
 void table_print_json(FILE *out, const char *text)
@@ -193,8 +187,8 @@ void table_print_json(FILE *out, const char *text)
             fprintf(out, "\\%c", *p);
         else if (len == 0)
             fputs("\\ufffd", out);
-        else if (is_control(p, len))
-            print_escaped(out, p, len);
+        else if (table_is_control(letter_of(p, len)))
+            fprintf(out, "\\u%04x", (unsigned)letter_of(p, len));
         else
             fwrite(p, 1, len, out);
         p += len ? len : 1;

@@ -2,6 +2,7 @@
 #ifndef TABLE_H
 #define TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ void table_format_bytes(uint64_t bytes, char out[24]); /* the same text */
 void table_print(const struct table *table, FILE *out);
 void table_release(struct table *table);
 
+/* Does it move a cursor or turn the direction of writing? The same letters as in lib/str.h. */
+bool table_is_control(uint32_t letter);
 /* Text from elsewhere on one line, without what moves a cursor or turns the direction of writing, or is no
  * UTF-8. */
 void table_print_line(FILE *out, const char *text);
