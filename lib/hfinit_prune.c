@@ -124,11 +124,9 @@ struct sought {
 static int visit_shard(const char *file, void *user, struct err *err)
 {
     struct sought *sought = user;
-    struct str     name = str_from(file);
 
     (void)err;
-    if (str_has_prefix(name, sought->name) && str_has_suffix(name, STR(".status.json")))
-        sought->found |= str_has_prefix(str_sub(name, sought->name.len, name.len), STR(".shard-"));
+    sought->found |= snapshot_is_status_of_shard(str_from(file), sought->name);
     return 0;
 }
 

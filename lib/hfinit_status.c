@@ -109,19 +109,6 @@ static void consider(struct shards *s, struct str json)
     json_free(doc);
 }
 
-/* NAME.shard-7.status.json? */
-static bool is_of_shard(const hfinit *h, struct str file)
-{
-    const struct str mark = STR(".shard-"), end = STR(".status.json");
-    uint64_t         ignored;
-
-    if (!str_has_prefix(file, h->spec.name))
-        return false;
-    file = str_sub(file, h->spec.name.len, file.len);
-    return str_has_prefix(file, mark) && str_has_suffix(file, end) &&
-           str_to_u64(str_sub(file, mark.len, file.len - end.len), &ignored);
-}
-
 static int visit_state(const char *name, void *user, struct err *err)
 {
     struct shards *s = user;
@@ -129,7 +116,7 @@ static int visit_state(const char *name, void *user, struct err *err)
     struct err     ignored;
 
     (void)err;
-    if (is_of_shard(s->h, str_from(name)) &&
+    if (snapshot_is_status_of_shard(str_from(name), s->h->spec.name) &&
         store_read_state(s->store, name, STATE_MAX, &text, &ignored) == 1)
         consider(s, buf_view(&text));
     buf_release(&text);

@@ -79,6 +79,9 @@ const struct progress_view *snapshot_view(struct snapshot *s);
 const struct plan          *snapshot_planned(const struct snapshot *s);
 const struct err *snapshot_repo_error(const struct snapshot *s, size_t repo); /* NULL none */
 
+/* Is the state file SPEC_NAME.shard-7.status.json, of any number? */
+bool snapshot_is_status_of_shard(struct str file, struct str spec_name);
+
 struct snapshot_volume {
     const char *folder; /* of the first repo on it */
     uint64_t    device, free_bytes, total_bytes, need_bytes, need_inodes, free_inodes;

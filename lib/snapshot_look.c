@@ -150,7 +150,8 @@ static bool may_be_wanted(const struct digest *digest, void *user)
 
 struct others {
     struct snapshot *s;
-    bool             have_begun; /* on one of our places, and are not done */
+    bool             is_here;    /* the one that is read, on one of our places */
+    bool             have_begun; /* one of them is here, and not done */
 };
 
 static void visit_place(const struct report_place *place, void *user)
@@ -164,21 +165,15 @@ static void visit_place(const struct report_place *place, void *user)
         if (place->is_cache ? str_eq(place->id, repo->id) &&
                                   str_eq(place->type, str_from(repo_type_name(repo->type)))
                             : str_eq(place->path, repo->path))
-            others->have_begun = true;
+            others->is_here = true;
     }
 }
 
 /* Of another spec: shards of ours plan what we do. */
 static bool is_status_of_another(const struct snapshot *s, struct str name)
 {
-    struct buf own = {0};
-    bool       is;
-
-    buf_printf(&own, "%s.shard-", s->report.spec_name);
-    is = str_has_suffix(name, STR(".status.json")) && !str_eq(name, str_from(s->status_name)) &&
-         !str_has_prefix(name, buf_view(&own));
-    buf_release(&own);
-    return is;
+    return str_has_suffix(name, STR(".status.json")) && !str_eq(name, str_from(s->status_name)) &&
+           !snapshot_is_status_of_shard(name, s->spec->name);
 }
 
 static int visit_state(const char *name, void *user, struct err *err)
@@ -190,11 +185,11 @@ static int visit_state(const char *name, void *user, struct err *err)
     struct err       ignored;
 
     (void)err;
+    others->is_here = false;
     if (is_status_of_another(others->s, str_from(name)) &&
         store_read_state(others->s->store, name, STATUS_MAX, &text, &ignored) == 1 &&
-        report_read_places(buf_view(&text), &kind, NULL, NULL, &ignored) == 0 &&
-        kind == REPORT_STATUS_OTHER)
-        (void)report_read_places(buf_view(&text), &kind, visit_place, others, &ignored);
+        report_read_places(buf_view(&text), &kind, visit_place, others, &ignored) == 0)
+        others->have_begun |= others->is_here && kind == REPORT_STATUS_OTHER;
     buf_release(&text);
     return 0;
 }

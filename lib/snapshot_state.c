@@ -33,6 +33,19 @@ static const char *zero_terminated(struct snapshot *s, struct str text)
     return arena_strdup(&s->arena, text);
 }
 
+/* As snapshot_init_report calls it. */
+bool snapshot_is_status_of_shard(struct str file, struct str spec_name)
+{
+    const struct str mark = STR(".shard-"), end = STR(".status.json");
+    uint64_t         ignored;
+
+    if (!str_has_prefix(file, spec_name))
+        return false;
+    file = str_sub(file, spec_name.len, file.len);
+    return str_has_prefix(file, mark) && str_has_suffix(file, end) &&
+           str_to_u64(str_sub(file, mark.len, file.len - end.len), &ignored);
+}
+
 void snapshot_init_report(struct snapshot *s)
 {
     const struct spec *spec = s->spec;
