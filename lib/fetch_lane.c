@@ -163,19 +163,14 @@ static int check_length(const struct http_reply *reply, uint64_t want, enum err_
                    want);
 }
 
-static bool has_ending(struct str path, struct str ending)
-{
-    return path.len >= ending.len &&
-           str_eq_nocase(str_sub(path, path.len - ending.len, path.len), ending);
-}
-
 /* A page that does not say how long it is shows by its type alone, unless the file is one. */
 static int check_page(const struct lane_part *p, const struct http_reply *reply, struct err *err)
 {
     const struct plan_file *file = p->part.file->plan;
 
     if (http_reply_header(reply, STR("content-length")).p || !hub_is_html(reply, STR("")) ||
-        has_ending(file->path, STR("html")) || has_ending(file->path, STR(".htm")))
+        str_has_suffix_nocase(file->path, STR("html")) ||
+        str_has_suffix_nocase(file->path, STR(".htm")))
         return 0;
     return err_set(err, ERR_PROXY, "an HTML page came where a file of %" PRIu64 " bytes should be",
                    file->size_bytes);

@@ -45,6 +45,11 @@ bool str_has_prefix_nocase(struct str s, struct str prefix)
     return s.len >= prefix.len && str_eq_nocase(str_sub(s, 0, prefix.len), prefix);
 }
 
+bool str_has_suffix_nocase(struct str s, struct str suffix)
+{
+    return s.len >= suffix.len && str_eq_nocase(str_sub(s, s.len - suffix.len, s.len), suffix);
+}
+
 ptrdiff_t str_find(struct str s, struct str needle, size_t from)
 {
     const char *at;

@@ -24,6 +24,7 @@ bool       str_eq_nocase(struct str a, struct str b); /* ASCII only */
 bool       str_has_prefix(struct str s, struct str prefix);
 bool       str_has_suffix(struct str s, struct str suffix);
 bool       str_has_prefix_nocase(struct str s, struct str prefix);
+bool       str_has_suffix_nocase(struct str s, struct str suffix);
 /* Index of the first occurrence at or after `from`, or -1. */
 ptrdiff_t  str_find(struct str s, struct str needle, size_t from);
 ptrdiff_t  str_find_char(struct str s, char c, size_t from);
