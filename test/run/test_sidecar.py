@@ -50,6 +50,16 @@ def stop(running, code=0):
     return result
 
 
+def is_ready_but_while_the_marker_is_gone(address, volume, until, other, listing, weights):
+    """`other` waits at both gates, the first before it takes the marker away, the second after."""
+    listing.release()
+    assert weights.wait() and volume.marker() is None
+    until(lambda: probe(address, "/readyz") == 503)
+    weights.release()
+    assert other.wait().code == 0
+    until(lambda: probe(address, "/readyz") == 200)
+
+
 def test_it_stays_after_a_complete_run_and_ends_well(start, hub, volume, until, message, tmp_path):
     repo = tiny(hub)
     running = start(STAY)
@@ -233,12 +243,7 @@ def test_who_waits_for_another_that_fetches_is_not_ready(start, hub, volume, unt
     assert listing.wait()
     looks = hub.count(path="*/revision/*")
     until(lambda: hub.count(path="*/revision/*") > looks, seconds=30)
-    listing.release()
-    assert weights.wait() and volume.marker() is None
-    until(lambda: probe(address, "/readyz") == 503)
-    weights.release()
-    assert other.wait().code == 0
-    until(lambda: probe(address, "/readyz") == 200)
+    is_ready_but_while_the_marker_is_gone(address, volume, until, other, listing, weights)
     stop(running)
 
 
@@ -253,12 +258,7 @@ def test_who_begins_by_waiting_for_another_is_ready_no_longer_than_the_marker_is
     running = start({**STAY, "metrics": {"listen": address}})
     until(lambda: (p := scrape(address)) and p.phase == "waiting")
     assert probe(address, "/readyz") == 200 and volume.marker()
-    listing.release()
-    assert weights.wait() and volume.marker() is None
-    until(lambda: probe(address, "/readyz") == 503)
-    weights.release()
-    assert other.wait().code == 0
-    until(lambda: probe(address, "/readyz") == 200)
+    is_ready_but_while_the_marker_is_gone(address, volume, until, other, listing, weights)
     stop(running)
 
 
