@@ -15,23 +15,24 @@
 #define SYS_quotactl_fd 443 /* the same on every architecture; Linux 5.14 */
 #endif
 
-#define FUSE_TYPE 0x65735546u /* virtiofs, too */
+#define FUSE_TYPE 0x65735546u
 
 /* f_type values, linux/magic.h and the file systems' own sources. */
 static const uint32_t network_type[] = {
-    0x00006969,             /* NFS */
-    0x0000517B,             /* SMB */
-    0xFE534D42,             /* SMB2 */
-    0xFF534D42,             /* CIFS */
-    FUSE_TYPE,  0x0BD00BD0, /* Lustre */
-    0x00C36400,             /* CephFS */
-    0x01021997,             /* 9p */
-    0x47504653,             /* GPFS */
-    0x5346414F,             /* AFS */
-    0x6B414653,             /* kAFS */
-    0x19830326,             /* BeeGFS */
-    0xAAD7AAEA,             /* PanFS */
-    0x013111A8,             /* IBRIX */
+    0x00006969, /* NFS */
+    0x0000517B, /* SMB */
+    0xFE534D42, /* SMB2 */
+    0xFF534D42, /* CIFS */
+    FUSE_TYPE,  /* FUSE, virtiofs */
+    0x0BD00BD0, /* Lustre */
+    0x00C36400, /* CephFS */
+    0x01021997, /* 9p */
+    0x47504653, /* GPFS */
+    0x5346414F, /* AFS */
+    0x6B414653, /* kAFS */
+    0x19830326, /* BeeGFS */
+    0xAAD7AAEA, /* PanFS */
+    0x013111A8, /* IBRIX */
 };
 static const uint32_t memory_type[] = {
     0x01021994, /* tmpfs */

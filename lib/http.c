@@ -120,8 +120,8 @@ int http_add_header(struct request *r, struct str name, struct str value)
 {
     struct http_header *h;
 
-    if (r->reply.header_count ==
-        HEADER_COUNT_MAX) { /* the next one may be the link to more files */
+    /* The next one may be the link to more files. */
+    if (r->reply.header_count == HEADER_COUNT_MAX) {
         err_set(&r->err, ERR_BAD_ANSWER, "the answer has more than %d headers", HEADER_COUNT_MAX);
         return http_refuse(r);
     }

@@ -26,8 +26,8 @@ static int explain_timeout(struct request *r)
         return err_set(&r->err, ERR_DNS, "no name server answered about %s within %llu s",
                        r->via_proxy ? "the proxy" : buf_cstr(&r->host),
                        (unsigned long long)(c->connect_timeout_ms / 1000));
-    if (connected_us == 0 && r->via_proxy &&
-        connect_status == 0) /* who is behind it was not asked */
+    /* Who is behind it was not asked. */
+    if (connected_us == 0 && r->via_proxy && connect_status == 0)
         return err_set(&r->err, ERR_UNREACHABLE, "the proxy opened no way to %s within %llu s",
                        buf_cstr(&r->host), (unsigned long long)(c->connect_timeout_ms / 1000));
     if (connected_us == 0 && tcp_us > 0)

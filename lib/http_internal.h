@@ -66,8 +66,8 @@ struct http {
 };
 
 /* http.c */
-int http_add_header(struct request *r, struct str name,
-                    struct str value); /* -1: too many, refused */
+/* -1: too many, refused; r->err says so. */
+int http_add_header(struct request *r, struct str name, struct str value);
 /* The headers are complete; then the body. -1: refused, r->err says why. */
 int http_deliver_reply(struct request *r);
 int http_deliver_body(struct request *r, const void *data, size_t len);

@@ -132,7 +132,8 @@ static int resolve_from_volume(struct snapshot *s, size_t i, struct err *err)
 }
 
 /* The same where the Hub named a commit that it could not list then: with what was there before, the
- * volume may be complete. Who repairs wants the commit that he named. */
+ * volume may be complete. Who repairs wants the commit that he named, and other shards may have the
+ * listing and be at work on it. */
 static int resolve_older_from_volume(struct snapshot *s, size_t i, struct err *err)
 {
     struct repo_run *run = &s->repo[i];
@@ -140,8 +141,7 @@ static int resolve_older_from_volume(struct snapshot *s, size_t i, struct err *e
     int              rc;
 
     if (!has_commit(s, i) || repo_is_commit(s->spec->repo[i].revision) ||
-        s->config.stay_at_marker ||
-        s->spec->shard_count > 1) /* others may have the listing, and be at work on that commit */
+        s->config.stay_at_marker || s->spec->shard_count > 1)
         return 0;
     memcpy(named, run->listing.commit, sizeof(named));
     run->listing.commit[0] = '\0';
